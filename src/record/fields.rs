@@ -1,0 +1,116 @@
+//! Fields that all records of a chunk share: stored once a chunk, not once a record.
+//!
+//! The task's metadata comes this way. Must not know who adds the fields or who writes them out.
+
+use std::sync::Arc;
+
+use super::msgpack::Writer;
+
+/// One field that follows a record's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SharedField {
+    /// The key.
+    pub key: Box<[u8]>,
+    /// The value, always text: what `record_modifier` and the task metadata give.
+    pub value: Box<[u8]>,
+    /// `true`: a record that has the key already keeps its own value. `false`: this one wins, as
+    /// the later of two equal keys does.
+    pub yields: bool,
+}
+
+/// Fields that follow each record's own, in order. Cheap to clone, and to compare by identity.
+#[derive(Clone, Debug, Default)]
+pub struct SharedFields(Option<Arc<[SharedField]>>);
+
+impl SharedFields {
+    /// These fields, in this order.
+    #[must_use]
+    pub fn new(fields: Vec<SharedField>) -> Self {
+        Self((!fields.is_empty()).then(|| fields.into()))
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn as_slice(&self) -> &[SharedField] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether both are the very same list: what was computed from one holds for the other.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// These fields followed by `later` ones; no copy where one side is empty.
+    #[must_use]
+    pub fn followed_by(&self, later: &Self) -> Self {
+        match (self.is_empty(), later.is_empty()) {
+            (_, true) => self.clone(),
+            (true, false) => later.clone(),
+            (false, false) => Self::new([self.as_slice(), later.as_slice()].concat()),
+        }
+    }
+
+    /// The value under a key: the last of equal ones.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&SharedField> {
+        self.as_slice().iter().rev().find(|field| *field.key == *key)
+    }
+
+    /// Those fields whose key passes the test.
+    #[must_use]
+    pub fn retain(&self, mut keep: impl FnMut(&[u8]) -> bool) -> Self {
+        if self.as_slice().iter().all(|field| keep(&field.key)) {
+            return self.clone();
+        }
+        Self::new(self.as_slice().iter().filter(|field| keep(&field.key)).cloned().collect())
+    }
+}
+
+impl SharedField {
+    /// Writes the field as a pair of a msgpack map.
+    pub fn write(&self, writer: &mut Writer<'_>) {
+        writer.str(&self.key);
+        writer.str(&self.value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> SharedFields {
+        let field = |&(key, value): &(&str, &str)| SharedField {
+            key: key.as_bytes().into(),
+            value: value.as_bytes().into(),
+            yields: false,
+        };
+        SharedFields::new(pairs.iter().map(field).collect())
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_is_the_one_that_counts() {
+        let both = fields(&[("a", "1")]).followed_by(&fields(&[("a", "2"), ("b", "3")]));
+        assert_eq!(both.get(b"a").map(|field| &*field.value), Some(b"2".as_slice()));
+        assert_eq!(both.as_slice().len(), 3);
+    }
+
+    #[test]
+    fn nothing_is_copied_where_one_side_is_empty() {
+        let some = fields(&[("a", "1")]);
+        let none = SharedFields::default();
+        assert!(some.followed_by(&none).is_same(&some) && none.followed_by(&some).is_same(&some));
+        assert!(some.retain(|_| true).is_same(&some));
+        assert!(some.retain(|_| false).is_empty());
+    }
+}
