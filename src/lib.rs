@@ -1,13 +1,75 @@
 //! Firelane, a log router for Amazon ECS: the sidecar that takes the place of the FireLens image.
+//!
+//! Container logs come in over the Fluent Forward protocol, get what ECS knows of their task, and
+//! go to CloudWatch Logs: in order, with bounded memory, losing nothing that can be kept.
+//!
+//! # The way of a record
+//!
+//! ```text
+//!  docker fluentd driver / app           CloudWatch Logs
+//!         │ unix, tcp                          ▲
+//!         ▼                                    │
+//!  1 input        bytes → frame → chunk        │  6 output    encode → batch → send → settle
+//!         │  (a task a connection)             │       (a stream in order, streams in parallel)
+//!         ▼                                    │
+//!  2 ring   bounded, lock-free                 │
+//!         ▼                                    │
+//!  3 ingest  filters → 4 router  (one owner, pure) ──▶ 5 buffer, one an output
+//! ```
+//!
+//! A [`chunk::Chunk`] flows: records of one tag as they came, and a [`ledger::Permit`] that says
+//! what is owed for them. The permit ends in exactly one outcome a record, so that at any moment
+//! received = delivered + held + dropped by reason.
+//!
+//! # Reading order
+//!
+//! [`input::connection`] → [`input::forward::decode`] → [`ring`] → [`ingest`] → [`filter`] →
+//! [`router`] → [`buffer`] → [`output::cloudwatch_logs`] → its `delivery`, `stream`, `batch`,
+//! `message`, `escape`, `sender` → [`ledger`].
+//!
+//! # Who may import whom
+//!
+//! Imports run the way of the data: `input` knows the ring, not the filters; `output` knows the
+//! buffer, not the ingest; [`record`] and [`ledger`] know nothing of ours. [`config`] knows the
+//! options of every plugin, no plugin knows [`config`]. [`pipeline`] wires, and holds no code that
+//! is run for a record. `tests/it/tidy.rs` holds the sources to this.
 
+// Step 0: what flows.
 pub mod chunk;
-pub mod clock;
+pub mod ledger;
+pub mod record;
+
+// Steps 1 to 6: the way.
+pub mod input;
+pub mod ring;
+
+pub mod filter;
+pub mod ingest;
+pub mod router;
+
+pub mod buffer;
+pub mod output;
+
+// Around the way.
+pub mod admin;
+pub mod check;
+pub mod cli;
+pub mod config;
 pub mod ecs;
 pub mod healthcheck;
 pub mod http_get;
-pub mod ledger;
+pub mod lifecycle;
+pub mod option;
+pub mod pipeline;
+pub mod sidecar;
+pub mod telemetry;
+
+// A service to try it with.
+#[cfg(feature = "local")]
+pub mod demo;
 #[cfg(feature = "local")]
 pub mod local;
-pub mod record;
-pub mod ring;
+
+// Doors to the outside.
+pub mod clock;
 mod sync;

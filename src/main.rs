@@ -1,3 +1,219 @@
-//! The program.
+//! The program: reads the command line, does what it says, ends with an exit status.
+//!
+//! Of a sidecar: log → configuration → sockets → run → signal → drain → account.
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use firelane::cli::{self, CheckOptions, Command, EXIT_USAGE, RunOptions};
+use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel};
+use firelane::lifecycle::signal::Signals;
+use firelane::lifecycle::{StopReceiver, StopSender, stop_channel};
+use firelane::pipeline::{Account, Enrichment};
+use firelane::sidecar::Sidecar;
+use firelane::telemetry::log;
+use firelane::{check, clock, healthcheck};
+use tokio::runtime;
+use tracing::Level;
+
+/// Exit status of a sidecar that could not deliver all it held.
+const EXIT_LEFT: u8 = 2;
+
+fn main() -> ExitCode {
+    let started = clock::now();
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            complain(&format!("firelane: {error}; see firelane --help"));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    // One thread reads and waits; what delivers has its own.
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    match command {
+        Command::Run(options) => run(&runtime, options, started),
+        Command::Check(options) => check(&options),
+        Command::Healthcheck(options) => {
+            ExitCode::from(u8::from(!runtime.block_on(healthcheck::run(options.port))))
+        }
+        #[cfg(feature = "local")]
+        Command::Local(options) => local(&runtime, options),
+        #[cfg(feature = "local")]
+        Command::Demo(options) => demo(&runtime, options, started),
+        #[cfg(not(feature = "local"))]
+        Command::Local(_) | Command::Demo(_) => {
+            fail("this build leaves out the local endpoints; build with the feature local")
+        }
+        Command::Version => print(concat!("Firelane v", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help => print(cli::USAGE),
+    }
+}
+
+fn run(runtime: &runtime::Runtime, options: RunOptions, started: Instant) -> ExitCode {
+    let environment = environment();
+    let (config, enrichment) = match &options.config_file {
+        Some(path) => (config::load(path, &Disk, &environment), Enrichment::Off),
+        None => (config::embedded(&environment), Enrichment::On),
+    };
+    let config = match config {
+        Ok(config) => config,
+        Err(errors) => return refuse(&errors),
+    };
+    log::start(level(&config, &options));
+    config.notes.iter().for_each(|note| tracing::warn!("{note}"));
+    for plugin in &options.plugins_ignored {
+        tracing::info!("plugin {} is not loaded: its outputs are built in", plugin.display());
+    }
+    if options.dry_run {
+        return print("configuration test is successful\n");
+    }
+    runtime.block_on(serve(config, enrichment, &environment, started))
+}
+
+async fn serve(
+    config: Config,
+    enrichment: Enrichment,
+    environment: &Environment,
+    started: Instant,
+) -> ExitCode {
+    let grace = config.service.grace;
+    // Caught from here on: a signal that comes while sockets are bound is not lost.
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot catch signals: {error}")),
+    };
+    let sidecar = match Sidecar::start(config, enrichment, environment, started).await {
+        Ok(sidecar) => sidecar,
+        Err(error) => return fail(&error.to_string()),
+    };
+    for (input, address) in sidecar.addresses() {
+        tracing::info!("{input}: listening on {address}");
+    }
+    let (sender, receiver) = stop_channel();
+    let account = run_until_signal(sidecar, signals, grace, (sender, receiver)).await;
+    close(&account)
+}
+
+async fn run_until_signal(
+    sidecar: Sidecar,
+    mut signals: Signals,
+    grace: Duration,
+    (sender, receiver): (StopSender, StopReceiver),
+) -> Account {
+    let running = sidecar.run(receiver);
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            account = &mut running => return account,
+            name = signals.next() => {
+                tracing::info!("caught signal ({name}); delivering what is held");
+                sender.stop(clock::now(), grace);
+            }
+        }
+    }
+}
+
+/// The last line says exactly what was delivered and what was not, and so does the exit status.
+fn close(account: &Account) -> ExitCode {
+    for (output, balance) in &account.outputs {
+        tracing::info!("account of {output}: {balance}");
+    }
+    let lost = account.lost();
+    tracing::info!("account: {}, lost={lost}", account.ingest);
+    if lost == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_LEFT) }
+}
+
+#[cfg(feature = "local")]
+fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
+    use firelane::local::command::{CommandOptions, run};
+    log::start(Level::INFO);
+    let options = CommandOptions {
+        cloudwatch_logs: options.cloudwatch_logs,
+        tls: options.tls,
+        tls_names: options.tls_names,
+        ca_file: options.ca_file,
+        task_metadata: options.task_metadata,
+        any_age: options.any_age,
+        keep_bytes_max: usize::try_from(options.keep_bytes_max).unwrap_or(usize::MAX),
+        sequence: options.sequence,
+        account_file: options.account_file,
+    };
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::install().map_err(|error| error.to_string())?;
+        let stopped = async move {
+            signals.next().await;
+        };
+        run(options, stopped).await.map_err(|error| error.to_string())
+    });
+    ended.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "local")]
+fn demo(runtime: &runtime::Runtime, options: cli::DemoOptions, started: Instant) -> ExitCode {
+    log::start(Level::WARN);
+    match runtime.block_on(firelane::demo::run(&options, &mut io::stdout(), started)) {
+        Ok(account) if account.lost() == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(EXIT_LEFT),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn check(options: &CheckOptions) -> ExitCode {
+    let outcome = config::load(&options.file, &Disk, &environment());
+    let path: &Path = &options.file;
+    let report = if options.json { check::report_json } else { check::report };
+    print(&report(path, &outcome));
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
+}
+
+/// Prints every error of a configuration.
+fn refuse(errors: &Errors) -> ExitCode {
+    complain(&errors.to_string());
+    complain("the configuration cannot be used; `firelane check FILE` says more");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// The variables that are text; others cannot stand in a configuration.
+fn environment() -> Environment {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let hostname = hostname.map(|name| name.trim().to_owned());
+    Environment::new(std::env::vars_os().filter_map(text), hostname)
+}
+
+fn level(config: &Config, options: &RunOptions) -> Level {
+    let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let configured = match config.service.log_level {
+        LogLevel::Off | LogLevel::Error => 0,
+        LogLevel::Warn => 1,
+        LogLevel::Info => 2,
+        LogLevel::Debug => 3,
+        LogLevel::Trace => 4,
+    };
+    let wanted = if options.quiet { 0 } else { configured + usize::from(options.verbosity) };
+    levels.get(wanted).copied().unwrap_or(Level::TRACE)
+}
+
+fn fail(text: &str) -> ExitCode {
+    complain(&format!("firelane: {text}"));
+    ExitCode::FAILURE
+}
+
+/// There is nobody left to tell if this fails.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,396 @@
+//! Around the path, cli: the command line → what to do.
+//!
+//! `firelane` alone runs, with Fluent Bit's spellings where they exist, because images and task
+//! definitions name them. Not known here: what the commands do. Reference: `fluent-bit --help`.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt as _};
+
+/// Exit status for a command line or a configuration that cannot be used: `EX_USAGE` of
+/// `sysexits.h`.
+pub const EXIT_USAGE: u8 = 64;
+/// Where `firelane local` answers as CloudWatch Logs.
+pub const LOCAL_PORT: u16 = 4580;
+/// Port that `firelane healthcheck` asks at.
+pub const HEALTH_PORT: u16 = 2020;
+/// Bytes of events that `firelane local` keeps to show.
+pub const LOCAL_KEEP_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Events that `firelane demo` sends a second.
+pub const DEMO_EVENTS_PER_SECOND: u32 = 10;
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+firelane: a log router for Amazon ECS
+
+  firelane [-c FILE]            route logs by the configuration FILE, or without one
+  firelane check FILE           say what is wrong with a configuration and what it does
+  firelane demo                 a router, a sender and a local CloudWatch Logs, to look at
+  firelane healthcheck          ask a running router, exit 0 if it is healthy
+  firelane local                a local CloudWatch Logs and task metadata endpoint
+
+Options of `firelane`:
+  -c, --config FILE             configuration in Fluent Bit's classic format
+  -R, --parser FILE             parsers file, may be given again
+  -e, --plugin FILE             accepted and ignored: plugins of Fluent Bit cannot be loaded
+  -D, --dry-run                 read the configuration, say that it is right, and end
+  -v, --verbose                 log more, may be given again
+  -q, --quiet                   log nothing but errors
+  -V, --version                 print the version
+  -h, --help                    print this
+
+Options of `firelane check`:
+      --json                    print the result as JSON
+
+Options of `firelane demo`:
+      --rate N                  events a second [10]
+      --seconds N               end after so many seconds
+
+Options of `firelane healthcheck`:
+      --port N                  port on this host [2020]
+
+Options of `firelane local`:
+      --cloudwatch-logs ADDR    address and port [127.0.0.1:4580]
+      --task-metadata ADDR      answer as the task metadata endpoint too
+      --tls                     answer over TLS, with a certificate made at start
+      --tls-name NAME           name in that certificate, may be given again
+      --ca-file FILE            where to write the authority to trust
+      --any-age                 accept events of any age
+      --keep-bytes N            bytes of events to keep [268435456]
+      --sequence                check the order of messages with ` id=NAME seq=NUMBER`
+      --account-file FILE       where to write what was received at the end
+";
+
+/// What to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// Route logs.
+    Run(RunOptions),
+    /// Show the whole way on one machine.
+    Demo(DemoOptions),
+    /// Judge a configuration.
+    Check(CheckOptions),
+    /// Ask a running router for its health.
+    Healthcheck(HealthcheckOptions),
+    /// Answer as CloudWatch Logs.
+    Local(LocalOptions),
+    /// Print the version.
+    Version,
+    /// Print [`USAGE`].
+    Help,
+}
+
+/// How to route logs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RunOptions {
+    /// The configuration; `None` is the one that holds without a file.
+    pub config_file: Option<PathBuf>,
+    /// Plugins of Fluent Bit that were to be loaded.
+    pub plugins_ignored: Vec<PathBuf>,
+    /// Parsers files.
+    pub parsers: Vec<PathBuf>,
+    /// Whether to end once the configuration is read.
+    pub dry_run: bool,
+    /// Steps by which to log more than the configuration says.
+    pub verbosity: u8,
+    /// Whether to log nothing but errors.
+    pub quiet: bool,
+}
+
+/// What to judge.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckOptions {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Whether to print JSON.
+    pub json: bool,
+}
+
+/// What to show.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DemoOptions {
+    /// Events a second, at least one.
+    pub events_per_second: u32,
+    /// When to end; `None` is at a signal.
+    pub seconds: Option<u64>,
+}
+
+/// Whom to ask.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HealthcheckOptions {
+    /// The port of its monitoring server on this host.
+    pub port: u16,
+}
+
+/// How to answer as CloudWatch Logs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LocalOptions {
+    /// Where to listen.
+    pub cloudwatch_logs: SocketAddr,
+    /// Whether to use TLS.
+    pub tls: bool,
+    /// Names in the certificate.
+    pub tls_names: Vec<String>,
+    /// Where to write the authority to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Where to answer as the task metadata endpoint.
+    pub task_metadata: Option<SocketAddr>,
+    /// Whether to accept events of any age.
+    pub any_age: bool,
+    /// Most bytes of events to keep.
+    pub keep_bytes_max: u64,
+    /// Whether to check the order of numbered messages.
+    pub sequence: bool,
+    /// Where to write what was received.
+    pub account_file: Option<PathBuf>,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self {
+            cloudwatch_logs: SocketAddr::from((Ipv4Addr::LOCALHOST, LOCAL_PORT)),
+            tls: false,
+            tls_names: Vec::new(),
+            ca_file: None,
+            task_metadata: None,
+            any_age: false,
+            keep_bytes_max: LOCAL_KEEP_BYTES_MAX,
+            sequence: false,
+            account_file: None,
+        }
+    }
+}
+
+/// Why a command line cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// An unknown option, a missing or a bad value.
+    #[error("{0}")]
+    Usage(#[from] lexopt::Error),
+    /// An option of Fluent Bit whose work is not done here.
+    #[error(
+        "option {option} is not supported by this version of Firelane, put it into the configuration file"
+    )]
+    Unsupported {
+        /// The option with its dashes.
+        option: String,
+    },
+    /// `check` without a file.
+    #[error("expected a file after check")]
+    NoFile,
+    /// A rate of nothing.
+    #[error("expected a rate of at least 1")]
+    NoRate,
+}
+
+/// Options of Fluent Bit that build a pipeline without a file, or that have no equal here.
+const UNSUPPORTED: &str = "iFoptmfblHLPTwsdCYZSWJ";
+
+/// Reads the arguments, without the program's name.
+///
+/// # Errors
+///
+/// [`CliError`]: print it, and where to find help, and exit with [`EXIT_USAGE`].
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
+    let mut parser = Parser::from_args(arguments);
+    let mut run = RunOptions::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Short('c') | Arg::Long("config") => run.config_file = Some(path(&mut parser)?),
+            Arg::Short('e') | Arg::Long("plugin") => run.plugins_ignored.push(path(&mut parser)?),
+            Arg::Short('R') | Arg::Long("parser") => run.parsers.push(path(&mut parser)?),
+            Arg::Short('D') | Arg::Long("dry-run") => run.dry_run = true,
+            Arg::Short('v') | Arg::Long("verbose") => {
+                run.verbosity = run.verbosity.saturating_add(1)
+            }
+            Arg::Short('q') | Arg::Long("quiet") => run.quiet = true,
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short(short) if UNSUPPORTED.contains(short) => {
+                return Err(CliError::Unsupported { option: format!("-{short}") });
+            }
+            Arg::Value(command) if run == RunOptions::default() => {
+                return match command.to_str() {
+                    Some("check") => check(&mut parser),
+                    Some("demo") => demo(&mut parser),
+                    Some("healthcheck") => healthcheck(&mut parser),
+                    Some("local") => local(&mut parser),
+                    _ => Err(Arg::Value(command).unexpected().into()),
+                };
+            }
+            argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
+                return Err(argument.unexpected().into());
+            }
+        }
+    }
+    Ok(Command::Run(run))
+}
+
+fn check(parser: &mut Parser) -> Result<Command, CliError> {
+    let (mut file, mut json) = (None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("json") => json = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('c') | Arg::Long("config") => file = Some(path(parser)?),
+            Arg::Value(value) if file.is_none() => file = Some(PathBuf::from(value)),
+            argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
+                return Err(argument.unexpected().into());
+            }
+        }
+    }
+    Ok(Command::Check(CheckOptions { file: file.ok_or(CliError::NoFile)?, json }))
+}
+
+fn demo(parser: &mut Parser) -> Result<Command, CliError> {
+    let mut options = DemoOptions { events_per_second: DEMO_EVENTS_PER_SECOND, seconds: None };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("rate") => options.events_per_second = parser.value()?.parse()?,
+            Arg::Long("seconds") => options.seconds = Some(parser.value()?.parse()?),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
+                return Err(argument.unexpected().into());
+            }
+        }
+    }
+    if options.events_per_second == 0 { Err(CliError::NoRate) } else { Ok(Command::Demo(options)) }
+}
+
+fn healthcheck(parser: &mut Parser) -> Result<Command, CliError> {
+    let mut port = HEALTH_PORT;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("port") => port = parser.value()?.parse()?,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
+                return Err(argument.unexpected().into());
+            }
+        }
+    }
+    Ok(Command::Healthcheck(HealthcheckOptions { port }))
+}
+
+fn local(parser: &mut Parser) -> Result<Command, CliError> {
+    let mut options = LocalOptions::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("cloudwatch-logs") => options.cloudwatch_logs = parser.value()?.parse()?,
+            Arg::Long("task-metadata") => options.task_metadata = Some(parser.value()?.parse()?),
+            Arg::Long("tls") => options.tls = true,
+            Arg::Long("tls-name") => options.tls_names.push(parser.value()?.string()?),
+            Arg::Long("ca-file") => options.ca_file = Some(path(parser)?),
+            Arg::Long("any-age") => options.any_age = true,
+            Arg::Long("keep-bytes") => options.keep_bytes_max = parser.value()?.parse()?,
+            Arg::Long("sequence") => options.sequence = true,
+            Arg::Long("account-file") => options.account_file = Some(path(parser)?),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
+                return Err(argument.unexpected().into());
+            }
+        }
+    }
+    Ok(Command::Local(options))
+}
+
+fn path(parser: &mut Parser) -> Result<PathBuf, lexopt::Error> {
+    Ok(PathBuf::from(parser.value()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    fn run(line: &str) -> RunOptions {
+        match read(line) {
+            Ok(Command::Run(options)) => options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_of_the_image_runs() {
+        let options = run("-e /fluent-bit/firehose.so -e /fluent-bit/cloudwatch.so \
+            -c /fluent-bit/etc/fluent-bit.conf -R /init/parsers.conf");
+        assert_eq!(options.config_file, Some(PathBuf::from("/fluent-bit/etc/fluent-bit.conf")));
+        assert_eq!((options.plugins_ignored.len(), options.parsers.len()), (2, 1));
+        assert!(!options.dry_run && !options.quiet && options.verbosity == 0);
+    }
+
+    #[test]
+    fn long_and_short_options_are_the_same() {
+        let short = run("-c f -e p -R r -D -vv -q");
+        assert_eq!(
+            short,
+            run("--config=f --plugin p --parser r --dry-run --verbose --verbose --quiet")
+        );
+        assert_eq!((short.verbosity, short.dry_run), (2, true));
+        assert_eq!(run(""), RunOptions::default());
+        assert_eq!((read("-V"), read("--help")), (Ok(Command::Version), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn what_nobody_knows_is_an_error() {
+        assert_eq!(read("--confg f"), Err("invalid option '--confg'".to_owned()));
+        assert_eq!(read("-z"), Err("invalid option '-z'".to_owned()));
+        assert_eq!(read("run"), Err("unexpected argument \"run\"".to_owned()));
+        assert_eq!(read("-c"), Err("missing argument for option '-c'".to_owned()));
+        assert!(read("-c f check g").is_err(), "a command comes first");
+    }
+
+    #[test]
+    fn pipelines_of_the_command_line_are_named_as_not_supported() {
+        let expected = "option -i is not supported by this version of Firelane, put it into the configuration file";
+        assert_eq!(read("-i forward -o stdout"), Err(expected.to_owned()));
+    }
+
+    #[test]
+    fn check_takes_a_file() {
+        let options = |json| Ok(Command::Check(CheckOptions { file: PathBuf::from("f"), json }));
+        assert_eq!((read("check f"), read("check --json f")), (options(false), options(true)));
+        assert_eq!(read("check"), Err("expected a file after check".to_owned()));
+        assert!(read("check f g").is_err());
+    }
+
+    #[test]
+    fn healthcheck_asks_the_usual_port_unless_told_otherwise() {
+        let at = |port| Ok(Command::Healthcheck(HealthcheckOptions { port }));
+        assert_eq!((read("healthcheck"), read("healthcheck --port 9")), (at(2020), at(9)));
+        assert!(read("healthcheck --port 65536").is_err());
+    }
+
+    #[test]
+    fn local_listens_on_4580_of_this_host() {
+        assert_eq!(read("local"), Ok(Command::Local(LocalOptions::default())));
+        assert_eq!(LocalOptions::default().cloudwatch_logs.to_string(), "127.0.0.1:4580");
+        let line = "local --cloudwatch-logs 0.0.0.0:1 --task-metadata 127.0.0.1:2 --tls --tls-name a \
+            --tls-name b --ca-file ca.pem --any-age --keep-bytes 9 --sequence --account-file a.json";
+        let expected = LocalOptions {
+            cloudwatch_logs: SocketAddr::from(([0, 0, 0, 0], 1)),
+            tls: true,
+            tls_names: vec!["a".to_owned(), "b".to_owned()],
+            ca_file: Some(PathBuf::from("ca.pem")),
+            task_metadata: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
+            any_age: true,
+            keep_bytes_max: 9,
+            sequence: true,
+            account_file: Some(PathBuf::from("a.json")),
+        };
+        assert_eq!(read(line), Ok(Command::Local(expected)));
+    }
+
+    #[test]
+    fn demo_has_a_rate_of_at_least_one() {
+        let options = DemoOptions { events_per_second: 10, seconds: None };
+        assert_eq!(read("demo"), Ok(Command::Demo(options)));
+        let options = DemoOptions { events_per_second: 1, seconds: Some(2) };
+        assert_eq!(read("demo --rate 1 --seconds 2"), Ok(Command::Demo(options)));
+        assert_eq!(read("demo --rate 0"), Err("expected a rate of at least 1".to_owned()));
+    }
+}

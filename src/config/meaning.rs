@@ -1,0 +1,347 @@
+//! Around the path, config: sections → the typed model, by the tables of each plugin.
+//!
+//! Variables are replaced first. A section that cannot be used is reported and left out, so that
+//! all others are checked too. Not known here: files, and the grammar of the format.
+
+use super::env::{Environment, expand as expand_text};
+use super::plugins::{self, Filter, Input, Output, Tables};
+use super::raw::{RawConfig, RawSection, SectionKind};
+use super::service::{self, LogLevel, Service};
+use super::{Config, FilterConfig, FilterKind, InputConfig, InputKind, OutputConfig, OutputKind};
+use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
+use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
+use crate::record::pattern::PatternError;
+use crate::record::tag_pattern::TagMatch;
+use crate::{filter, input};
+
+/// Most bytes of all values together after variables are replaced, inclusive.
+const VALUES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A section with its variables replaced.
+#[derive(Clone, Debug)]
+pub(super) struct Expanded {
+    pub(super) kind: SectionKind,
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) settings: Vec<Setting>,
+}
+
+/// What the environment says beside the files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    pub(super) cloudwatch_logs: Defaults,
+    /// `FLB_LOG_LEVEL`, which comes before `Log_Level`.
+    pub(super) log_level: Option<String>,
+}
+
+impl Context {
+    pub(super) fn new(environment: &Environment) -> Self {
+        let region =
+            environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
+        Self {
+            cloudwatch_logs: Defaults { region: region.map(str::to_owned), names_from_task: false },
+            log_level: environment.get("FLB_LOG_LEVEL").map(str::to_owned),
+        }
+    }
+}
+
+/// The model, and files that it names and that nobody has read yet.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) config: Config,
+    pub(super) parsers_files: Vec<Setting>,
+}
+
+/// Why a section cannot be used, beyond what its plugin says.
+#[derive(Clone, Debug, thiserror::Error)]
+enum Refusal {
+    #[error("not a regular expression: {0}")]
+    MatchRegex(#[source] PatternError),
+    #[error("expected storage.path in [SERVICE] as well")]
+    NoStoragePath,
+}
+
+/// Replaces the variables of every section.
+pub(super) fn expand(
+    raw: &RawConfig,
+    environment: &Environment,
+    report: &mut Report,
+) -> Vec<Expanded> {
+    let set = &raw.variables;
+    let mut bytes_left = VALUES_BYTES_MAX;
+    let mut sections = Vec::with_capacity(raw.sections.len());
+    for RawSection { kind, name, place, entries } in &raw.sections {
+        let mut settings = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let subject = || Subject {
+                section: format!("[{}]", name.to_ascii_uppercase()),
+                key: entry.key.clone(),
+                value: String::new(),
+            };
+            let Ok(expansion) = expand_text(&entry.value, set, environment) else {
+                let fault =
+                    Fault::TooMany { what: "bytes in a value", max: super::VALUE_BYTES_MAX };
+                report.refuse(entry.place.clone(), subject(), fault);
+                continue;
+            };
+            let Some(left) = bytes_left.checked_sub(expansion.text.len()) else {
+                let fault = Fault::TooMany { what: "bytes in all values", max: VALUES_BYTES_MAX };
+                report.refuse(entry.place.clone(), subject(), fault);
+                return sections;
+            };
+            bytes_left = left;
+            for name in expansion.unset {
+                report.remark(entry.place.clone(), subject(), Remark::UnsetVariable { name });
+            }
+            settings.push(Setting {
+                key: entry.key.clone(),
+                value: expansion.text.trim().to_owned(),
+                written: entry.value.clone(),
+                place: entry.place.clone(),
+            });
+        }
+        sections.push(Expanded { kind: *kind, name: name.clone(), place: place.clone(), settings });
+    }
+    sections
+}
+
+/// Builds the model. What cannot be used is in `report` and left out.
+pub(super) fn build(sections: Vec<Expanded>, context: &Context, report: &mut Report) -> Built {
+    let (service_sections, others): (Vec<_>, Vec<_>) =
+        sections.into_iter().partition(|section| section.kind == SectionKind::Service);
+    let mut options = service_options(service_sections);
+    let mut service = Service::from_options(&mut options);
+    let parsers_files = options.all("parsers_file");
+    let has_storage_path = options.is_set("storage.path");
+    report.append(options.into_report());
+    override_log_level(&mut service, context, report);
+
+    let config =
+        Config { service, inputs: vec![], filters: vec![], outputs: vec![], notes: vec![] };
+    let count = |kind| others.iter().filter(|section| section.kind == kind).count();
+    let is_lone_pair = count(SectionKind::Input) == 1 && count(SectionKind::Output) == 1;
+    let mut builder = Builder {
+        config,
+        context,
+        report,
+        has_storage_path,
+        is_lone_pair,
+        inputs: 0,
+        filters: 0,
+        outputs: 0,
+    };
+    for section in others {
+        builder.section(section);
+    }
+    Built { config: builder.config, parsers_files }
+}
+
+/// All `[SERVICE]` sections are one.
+fn service_options(sections: Vec<Expanded>) -> Options {
+    let place = sections.first().map_or_else(|| Place::file(""), |section| section.place.clone());
+    let settings = sections.into_iter().flat_map(|section| section.settings).collect();
+    let section = Section { title: "[SERVICE]".to_owned(), place, settings };
+    Options::read(section, service::OPTIONS, &[], Policy::Service { strict: service::STRICT })
+}
+
+fn override_log_level(service: &mut Service, context: &Context, report: &mut Report) {
+    let Some(text) = &context.log_level else { return };
+    if let Some(level) = LogLevel::parse(text) {
+        service.log_level = level;
+    } else {
+        let kind = service::OPTIONS.iter().find(|row| row.name == "log_level").map(|row| row.kind);
+        let subject = Subject { key: "FLB_LOG_LEVEL".to_owned(), ..Subject::default() };
+        if let Some(kind) = kind {
+            report.remark(Place::file("environment"), subject, Remark::Ignored(kind));
+        }
+    }
+}
+
+struct Builder<'a> {
+    config: Config,
+    context: &'a Context,
+    report: &'a mut Report,
+    has_storage_path: bool,
+    /// One input and one output belong together, even if no `Match` says so. Fluent Bit's rule for
+    /// pipelines of the command line holds for files too.
+    is_lone_pair: bool,
+    /// Sections seen of each kind, also those that cannot be used.
+    inputs: usize,
+    filters: usize,
+    outputs: usize,
+}
+
+impl Builder<'_> {
+    fn section(&mut self, section: Expanded) {
+        match section.kind {
+            SectionKind::Input => self.input(section),
+            SectionKind::Filter => self.filter(section),
+            SectionKind::Output => self.output(section),
+            SectionKind::Parser => {
+                let subject = title_only(format!("[{}]", section.name));
+                self.report.refuse(section.place, subject, Fault::ParserInMainFile);
+            }
+            SectionKind::WithoutEffect => {
+                let subject = title_only(format!("[{}]", section.name));
+                self.report.remark(section.place, subject, Remark::SectionWithoutEffect);
+            }
+            SectionKind::Unknown => {
+                let subject = title_only(format!("[{}]", section.name));
+                self.report.remark(section.place, subject, Remark::UnknownSection);
+            }
+            SectionKind::Service => {}
+        }
+    }
+
+    fn input(&mut self, section: Expanded) {
+        let index = self.inputs;
+        self.inputs += 1;
+        let Some((plugin, section)) = self.plugin("INPUT", section, Input::ALL, Input::ELSEWHERE)
+        else {
+            return;
+        };
+        let mut options = read(section, plugin.tables());
+        let (default_name, kind) = match plugin {
+            Input::Forward => (
+                format!("forward.{index}"),
+                input::forward::config::Config::from_options(&mut options).map(InputKind::Forward),
+            ),
+            Input::Tcp => (
+                format!("tcp.{index}"),
+                input::tcp::config::Config::from_options(&mut options).map(InputKind::Tcp),
+            ),
+        };
+        if options.bool("tls") {
+            // To listen in the clear where encryption is asked for would expose records.
+            options.refuse("tls", Fault::UnsupportedOption);
+        }
+        let storage_filesystem = options.text("storage.type").as_deref() == Some("filesystem");
+        if storage_filesystem && !self.has_storage_path {
+            options.refuse("storage.type", Fault::invalid(Refusal::NoStoragePath));
+        }
+        let own_tag = match plugin {
+            Input::Forward => None,
+            Input::Tcp => Some(default_name.clone()),
+        };
+        if let Some(kind) = kind {
+            self.config.inputs.push(InputConfig {
+                name: options.text("alias").unwrap_or(default_name),
+                tag: options.text("tag").or(own_tag),
+                mem_buf_limit_bytes: options.bytes("mem_buf_limit").filter(|bytes| *bytes > 0),
+                storage_filesystem,
+                kind,
+            });
+        }
+        self.report.append(options.into_report());
+    }
+
+    fn filter(&mut self, section: Expanded) {
+        let index = self.filters;
+        self.filters += 1;
+        let Some((plugin, section)) =
+            self.plugin("FILTER", section, Filter::ALL, Filter::ELSEWHERE)
+        else {
+            return;
+        };
+        let mut options = read(section, plugin.tables());
+        let (default_name, kind) = match plugin {
+            Filter::Grep => (
+                format!("grep.{index}"),
+                filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep),
+            ),
+            Filter::RecordModifier => (
+                format!("record_modifier.{index}"),
+                filter::record_modifier::config::Config::from_options(&mut options)
+                    .map(FilterKind::RecordModifier),
+            ),
+        };
+        let matches = tag_match(&mut options);
+        let is_active = options.bool("active");
+        if !is_active {
+            options.remark("active", Remark::Inactive);
+        } else if matches.as_ref().is_some_and(TagMatch::is_nothing) {
+            options.remark("match", Remark::NoMatch);
+        }
+        if let (Some(kind), Some(matches), true) = (kind, matches, is_active) {
+            let name = options.text("alias").unwrap_or(default_name);
+            self.config.filters.push(FilterConfig { name, matches, kind });
+        }
+        self.report.append(options.into_report());
+    }
+
+    fn output(&mut self, section: Expanded) {
+        let index = self.outputs;
+        self.outputs += 1;
+        let Some((plugin, section)) =
+            self.plugin("OUTPUT", section, Output::ALL, Output::ELSEWHERE)
+        else {
+            return;
+        };
+        let mut options = read(section, plugin.tables());
+        let (default_name, kind) = match plugin {
+            Output::Null => (format!("null.{index}"), Some(OutputKind::Null)),
+            Output::CloudwatchLogs => (
+                format!("cloudwatch_logs.{index}"),
+                cloudwatch_logs::Config::from_options(&mut options, &self.context.cloudwatch_logs)
+                    .map(|config| OutputKind::CloudwatchLogs(Box::new(config))),
+            ),
+        };
+        if let (Some(kind), Some(mut matches)) = (kind, tag_match(&mut options)) {
+            match (matches.is_nothing(), self.is_lone_pair) {
+                (true, true) => matches = TagMatch::everything(),
+                (true, false) => options.remark("match", Remark::NoMatch),
+                (false, _) => {}
+            }
+            let name = options.text("alias").unwrap_or(default_name);
+            let retry_limit = options.retry_limit("retry_limit");
+            self.config.outputs.push(OutputConfig { name, matches, retry_limit, kind });
+        }
+        self.report.append(options.into_report());
+    }
+
+    /// The plugin that the section names, and the section under its name.
+    fn plugin<T: Copy>(
+        &mut self,
+        kind: &str,
+        section: Expanded,
+        here: &[(&'static str, T)],
+        elsewhere: &[&'static str],
+    ) -> Option<(T, Section)> {
+        let Expanded { place, settings, .. } = section;
+        let is_name = |setting: &&Setting| setting.key.eq_ignore_ascii_case("name");
+        let Some(name) = settings.iter().rev().filter(is_name).find(|name| !name.value.is_empty())
+        else {
+            self.report.refuse(place, title_only(format!("[{kind}]")), Fault::NoName);
+            return None;
+        };
+        match plugins::find(&name.value, here, elsewhere) {
+            Ok(plugin) => {
+                let title = format!("[{kind}] {}", name.value.to_ascii_lowercase());
+                Some((plugin, Section { title, place, settings }))
+            }
+            Err(fault) => {
+                self.report.refuse(name.place.clone(), title_only(format!("[{kind}]")), fault);
+                None
+            }
+        }
+    }
+}
+
+fn read(section: Section, tables: Tables) -> Options {
+    Options::read(section, tables.own, tables.shared, Policy::Plugin)
+}
+
+fn tag_match(options: &mut Options) -> Option<TagMatch> {
+    let (pattern, regex) = (options.text("match"), options.text("match_regex"));
+    match TagMatch::new(pattern.as_deref(), regex.as_deref()) {
+        Ok(matches) => Some(matches),
+        Err(error) => {
+            options.refuse("match_regex", Fault::invalid(Refusal::MatchRegex(error)));
+            None
+        }
+    }
+}
+
+fn title_only(section: String) -> Subject {
+    Subject { section, ..Subject::default() }
+}

@@ -1,0 +1,131 @@
+//! Around the path, config: the files of a user → one typed model.
+//!
+//! Two steps. *Syntax* (`classic`, `include`) reads sections with file and line and knows no
+//! option. *Meaning* (`meaning`, `service`, and the tables beside each plugin) replaces variables
+//! and checks every value. Neither has effects beyond reading the files that are named, through
+//! [`Files`]; the environment is an argument. All that is wrong comes back from one run.
+
+mod classic;
+mod embedded;
+mod env;
+mod error;
+mod include;
+mod meaning;
+mod plugins;
+mod raw;
+mod service;
+
+use std::path::Path;
+
+pub use crate::option::{Fault, Note, Place, Problem, Remark, RetryLimit};
+pub use classic::{BYTES_MAX, ENTRIES_MAX, LINE_BYTES_MAX, SECTIONS_MAX};
+pub use embedded::{VARIABLES, Variable, embedded};
+pub use env::{Environment, VALUE_BYTES_MAX};
+pub use error::Errors;
+pub use include::{Disk, FILES_MAX, Files};
+pub use plugins::reference;
+pub use raw::{Entry, RawConfig, RawSection, SectionKind};
+pub use service::{HealthCheck, HttpServer, LogLevel, Service};
+
+use crate::option::Report;
+use crate::record::tag_pattern::TagMatch;
+use crate::{filter, input, output};
+
+/// All that a configuration says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Settings of the process.
+    pub service: Service,
+    /// Inputs, in the order of the file.
+    pub inputs: Vec<InputConfig>,
+    /// Filters, in the order of the file, which is the order they work in.
+    pub filters: Vec<FilterConfig>,
+    /// Outputs, in the order of the file.
+    pub outputs: Vec<OutputConfig>,
+    /// Warnings.
+    pub notes: Vec<Note>,
+}
+
+/// An input.
+#[derive(Clone, Debug)]
+pub struct InputConfig {
+    /// Alias, else `plugin.N`, where N counts the inputs of the file.
+    pub name: String,
+    /// Tag of the records; `None` (only `forward`) leaves it to the peer.
+    pub tag: Option<String>,
+    /// Most bytes of this input in memory.
+    pub mem_buf_limit_bytes: Option<u64>,
+    /// Whether records are on disk before they count as taken.
+    pub storage_filesystem: bool,
+    /// The plugin and its options.
+    pub kind: InputKind,
+}
+
+/// The plugin of an input.
+#[derive(Clone, Debug)]
+pub enum InputKind {
+    /// `forward`.
+    Forward(input::forward::config::Config),
+    /// `tcp`.
+    Tcp(input::tcp::config::Config),
+}
+
+/// A filter.
+#[derive(Clone, Debug)]
+pub struct FilterConfig {
+    /// Alias, else `plugin.N`, where N counts the filters of the file.
+    pub name: String,
+    /// Tags of the records it works on.
+    pub matches: TagMatch,
+    /// The plugin and its options.
+    pub kind: FilterKind,
+}
+
+/// The plugin of a filter.
+#[derive(Clone, Debug)]
+pub enum FilterKind {
+    /// `grep`.
+    Grep(filter::grep::config::Config),
+    /// `record_modifier`.
+    RecordModifier(filter::record_modifier::config::Config),
+}
+
+/// An output.
+#[derive(Clone, Debug)]
+pub struct OutputConfig {
+    /// Alias, else `plugin.N`, where N counts the outputs of the file.
+    pub name: String,
+    /// Tags of the records it gets.
+    pub matches: TagMatch,
+    /// Retries before a batch may be dropped to make room.
+    pub retry_limit: RetryLimit,
+    /// The plugin and its options.
+    pub kind: OutputKind,
+}
+
+/// The plugin of an output.
+#[derive(Clone, Debug)]
+pub enum OutputKind {
+    /// `null`.
+    Null,
+    /// `cloudwatch_logs`.
+    CloudwatchLogs(Box<output::cloudwatch_logs::config::Config>),
+}
+
+/// Reads the configuration that starts with the file `path`.
+///
+/// # Errors
+///
+/// Everything that keeps the configuration from being used, and the warnings beside it.
+pub fn load(path: &Path, files: &dyn Files, environment: &Environment) -> Result<Config, Errors> {
+    let mut report = Report::default();
+    let raw = classic::read(path, files, environment, &mut report);
+    let sections = meaning::expand(&raw, environment, &mut report);
+    let context = meaning::Context::new(environment);
+    let built = meaning::build(sections, &context, &mut report);
+    include::check_readable(built.parsers_files, path, files, &mut report);
+    error::finish(built.config, report)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Around the path, config: sections as they stand in the files, every line with its place.
+//!
+//! Values are as written, variables not replaced. Not known here: which options there are.
+
+use std::collections::BTreeMap;
+
+use crate::option::Place;
+
+/// The sections of a configuration, all files together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RawConfig {
+    /// In the order they are read.
+    pub sections: Vec<RawSection>,
+    /// Variables of `@SET`; the last of a name counts, and an empty one is not set.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A section.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RawSection {
+    /// What it is about.
+    pub kind: SectionKind,
+    /// Its name as written, without brackets.
+    pub name: String,
+    /// Where it starts.
+    pub place: Place,
+    /// Its lines.
+    pub entries: Vec<Entry>,
+}
+
+/// A line of a section.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Up to the first blank.
+    pub key: String,
+    /// The rest, without blanks around it.
+    pub value: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a section is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SectionKind {
+    /// `[SERVICE]`.
+    Service,
+    /// `[INPUT]`.
+    Input,
+    /// `[FILTER]`.
+    Filter,
+    /// `[OUTPUT]`.
+    Output,
+    /// `[PARSER]` and `[MULTILINE_PARSER]`, which belong into files of their own.
+    Parser,
+    /// A section of Fluent Bit that does nothing here.
+    WithoutEffect,
+    /// Any other.
+    Unknown,
+}
+
+/// The sections of Fluent Bit. Of several that start with the same letters, the first is meant.
+const KNOWN: [(&str, SectionKind); 12] = [
+    ("SERVICE", SectionKind::Service),
+    ("PARSER", SectionKind::Parser),
+    ("MULTILINE_PARSER", SectionKind::Parser),
+    ("STREAM_PROCESSOR", SectionKind::WithoutEffect),
+    ("STREAM_TASK", SectionKind::WithoutEffect),
+    ("PLUGINS", SectionKind::WithoutEffect),
+    ("UPSTREAM_SERVERS", SectionKind::WithoutEffect),
+    ("CUSTOM", SectionKind::WithoutEffect),
+    ("INPUT", SectionKind::Input),
+    ("FILTER", SectionKind::Filter),
+    ("OUTPUT", SectionKind::Output),
+    ("ENV", SectionKind::WithoutEffect),
+];
+
+impl SectionKind {
+    /// Reads a name in any case; the first letters of a known one suffice, as in Fluent Bit.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let is_start = |known: &str| {
+            !name.is_empty()
+                && known.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
+        let found = KNOWN.iter().find(|(known, _)| is_start(known));
+        found.map_or(Self::Unknown, |(_, kind)| *kind)
+    }
+
+    /// Whether `name` is a known one in full.
+    #[must_use]
+    pub fn is_full_name(name: &str) -> bool {
+        KNOWN.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_letters_of_a_section_suffice() {
+        for name in ["INPUT", "input", "IN", "i"] {
+            assert_eq!(SectionKind::of(name), SectionKind::Input, "{name}");
+        }
+        assert_eq!(SectionKind::of("OUT"), SectionKind::Output);
+        assert_eq!(SectionKind::of("S"), SectionKind::Service);
+        for name in ["", "INPUTS", "X", "é"] {
+            assert_eq!(SectionKind::of(name), SectionKind::Unknown, "{name}");
+        }
+        assert!(SectionKind::is_full_name("Filter") && !SectionKind::is_full_name("PROCESSORS"));
+    }
+}

@@ -1,0 +1,283 @@
+//! Around the path, config: the options of `[SERVICE]`.
+//!
+//! Fluent Bit ignores what it does not know here, and so do we, with a warning. Reference: Fluent
+//! Bit's manual, "Service" section, "Monitoring", "Buffering & Storage".
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::option::tables::{COUNT, PORT};
+use crate::option::{Fault, Kind, Options, Row, Table};
+
+/// Options of the section.
+pub(super) const OPTIONS: Table = &[
+    Row::new("flush", Kind::Seconds, "Seconds after which records are sent at the latest").or("1"),
+    Row::new(
+        "grace",
+        Kind::SecondsOrForever,
+        "Seconds to go on delivering after SIGTERM, -1 without end",
+    )
+    .or("5"),
+    Row::new("log_level", LEVELS, "How much to log").or("info"),
+    Row::new("http_server", Kind::Bool, "Whether to answer about health and metrics over HTTP")
+        .or("off"),
+    Row::new("http_listen", Kind::Text, "Address of the HTTP server").or("0.0.0.0"),
+    Row::new("http_port", PORT, "Port of the HTTP server").or("2020"),
+    Row::new("health_check", Kind::Bool, "Whether /api/v1/health judges the outputs").or("off"),
+    Row::new(
+        "hc_errors_count",
+        COUNT,
+        "Output errors within hc_period above which it is unhealthy",
+    )
+    .or("5"),
+    Row::new("hc_retry_failure_count", COUNT, "Exhausted retries above which it is unhealthy")
+        .or("5"),
+    Row::new("hc_period", Kind::Seconds, "Seconds that the health check looks back").or("60"),
+    Row::new("parsers_file", Kind::Text, "File with parsers").many().without_effect(),
+    Row::new("plugins_file", Kind::Text, "File with plugins to load").many().without_effect(),
+    Row::new("streams_file", Kind::Text, "File with stream tasks").many().without_effect(),
+    Row::new("storage.path", Kind::Text, "Folder for records that wait on disk").without_effect(),
+    Row::new("daemon", Kind::Bool, "Whether to run in the background").without_effect(),
+    Row::new("log_file", Kind::Text, "File to log to").without_effect(),
+    Row::new("storage.sync", Kind::Text, "How hard writes are forced to disk").without_effect(),
+    Row::new("storage.checksum", Kind::Text, "Whether records on disk have a checksum")
+        .without_effect(),
+    Row::new("storage.max_chunks_up", Kind::Text, "Chunks in memory").without_effect(),
+    Row::new("storage.backlog.mem_limit", Kind::Text, "Memory for records found on disk")
+        .without_effect(),
+    Row::new("storage.backlog.flush_on_shutdown", Kind::Text, "Whether to send them at the end")
+        .without_effect(),
+    Row::new("storage.metrics", Kind::Text, "Whether /api/v1/storage answers").without_effect(),
+    Row::new("storage.delete_irrecoverable_chunks", Kind::Text, "Whether to delete broken chunks")
+        .without_effect(),
+    Row::new("storage.trim_files", Kind::Text, "Whether to shrink files").without_effect(),
+    Row::new("storage.type", Kind::Text, "Where records wait, for all inputs").without_effect(),
+    Row::new("storage.inherit", Kind::Text, "Whether inputs take over storage.type")
+        .without_effect(),
+    Row::new("storage.keep.rejected", Kind::Text, "Whether to keep what is refused")
+        .without_effect(),
+    Row::new("storage.rejected.path", Kind::Text, "Folder for what is refused").without_effect(),
+    Row::new("storage.rejected.limit", Kind::Text, "Most bytes of it").without_effect(),
+    Row::new("scheduler.base", Kind::Text, "Shortest wait before a retry").without_effect(),
+    Row::new("scheduler.cap", Kind::Text, "Longest wait before a retry").without_effect(),
+    Row::new("multiline_buffer_limit", Kind::Text, "Largest record of several lines")
+        .without_effect(),
+    Row::new("json.escape_unicode", Kind::Text, "Whether JSON has \\u for what is not ASCII")
+        .without_effect(),
+    Row::new("json.convert_nan_to_null", Kind::Text, "Whether NaN becomes null").without_effect(),
+    Row::new("dns.mode", Kind::Text, "UDP or TCP for name look-ups").without_effect(),
+    Row::new("dns.resolver", Kind::Text, "How names are looked up").without_effect(),
+    Row::new("dns.prefer_ipv4", Kind::Text, "Whether IPv4 addresses come first").without_effect(),
+    Row::new("dns.prefer_ipv6", Kind::Text, "Whether IPv6 addresses come first").without_effect(),
+    Row::new("coro_stack_size", Kind::Text, "Stack of a coroutine").without_effect(),
+    Row::new("enable_chunk_trace", Kind::Text, "Whether chunks can be traced").without_effect(),
+    Row::new("hot_reload", Kind::Text, "Whether the configuration can be read again")
+        .without_effect(),
+    Row::new("hot_reload.ensure_thread_safety", Kind::Text, "How careful that is").without_effect(),
+    Row::new("hot_reload.timeout", Kind::Text, "How long that may take").without_effect(),
+    Row::new("sp.convert_from_str_to_num", Kind::Text, "Whether stream tasks read numbers")
+        .without_effect(),
+    Row::new("security.fips_mode", Kind::Text, "Whether only FIPS ciphers are used")
+        .without_effect(),
+];
+
+/// Options whose value has to be right; a bad value of the others is a warning.
+pub(super) const STRICT: &[&str] = &["flush", "log_level"];
+
+const LEVELS: Kind = Kind::Choice(&["off", "error", "warn", "warning", "info", "debug", "trace"]);
+
+/// Settings of the process.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Service {
+    /// Time after which records are sent at the latest; more than zero.
+    pub flush: Duration,
+    /// Time to go on delivering after SIGTERM; [`Duration::MAX`] is without end.
+    pub grace: Duration,
+    /// How much to log.
+    pub log_level: LogLevel,
+    /// The HTTP server, if it is wanted.
+    pub http_server: Option<HttpServer>,
+}
+
+/// How much to log.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What was lost.
+    Error,
+    /// And what was mended.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+/// The HTTP server for health and metrics.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpServer {
+    /// Address or host name to listen on.
+    pub listen: String,
+    /// Port; 0 lets the system choose.
+    pub port: u16,
+    /// How health is judged, if it is.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// When the outputs count as unhealthy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HealthCheck {
+    /// Most output errors within `period` that are still healthy.
+    pub errors_max: u64,
+    /// Most exhausted retries within `period` that are still healthy.
+    pub retry_failures_max: u64,
+    /// How far it looks back.
+    pub period: Duration,
+}
+
+/// Why the options cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("expected more than 0 seconds")]
+    NoFlush,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            flush: Duration::from_secs(1),
+            grace: Duration::from_secs(5),
+            log_level: LogLevel::Info,
+            http_server: None,
+        }
+    }
+}
+
+impl Service {
+    /// Reads the options; what is wrong with them is reported there.
+    pub(super) fn from_options(options: &mut Options) -> Self {
+        let default = Self::default();
+        let flush = options.seconds("flush").unwrap_or(default.flush);
+        if flush.is_zero() {
+            options.refuse("flush", Fault::invalid(Refusal::NoFlush));
+        }
+        let log_level = options.text("log_level").and_then(|level| LogLevel::parse(&level));
+        Self {
+            flush,
+            grace: options.seconds("grace").unwrap_or(default.grace),
+            log_level: log_level.unwrap_or(default.log_level),
+            http_server: options.bool("http_server").then(|| HttpServer::from_options(options)),
+        }
+    }
+}
+
+impl HttpServer {
+    fn from_options(options: &Options) -> Self {
+        let health_check = options.bool("health_check").then(|| HealthCheck {
+            errors_max: options.integer("hc_errors_count").unwrap_or_default(),
+            retry_failures_max: options.integer("hc_retry_failure_count").unwrap_or_default(),
+            period: options.seconds("hc_period").unwrap_or_default(),
+        });
+        Self {
+            listen: options.text("http_listen").unwrap_or_default(),
+            port: options.integer("http_port").unwrap_or_default(),
+            health_check,
+        }
+    }
+}
+
+impl LogLevel {
+    /// Reads a level's name in any case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.trim().to_ascii_lowercase().as_str() {
+            "off" => Self::Off,
+            "error" => Self::Error,
+            "warn" | "warning" => Self::Warn,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            "trace" => Self::Trace,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::option::{Policy, first_bad_row, section};
+
+    fn read(lines: &[(&str, &str)]) -> (Service, String) {
+        let policy = Policy::Service { strict: STRICT };
+        let mut options = Options::read(section(lines), OPTIONS, &[], policy);
+        let service = Service::from_options(&mut options);
+        let report = options.into_report();
+        let problems = report.problems.iter().map(|problem| format!("E {}", problem.fault));
+        let notes = report.notes.iter().map(|note| format!("W {}", note.remark));
+        (service, problems.chain(notes).collect::<Vec<_>>().join("; "))
+    }
+
+    #[test]
+    fn every_row_has_a_sentence_and_a_default_that_parses() {
+        assert_eq!(first_bad_row(&[OPTIONS]), None);
+    }
+
+    #[test]
+    fn the_defaults_are_fluent_bits() {
+        assert_eq!(read(&[]), (Service::default(), String::new()));
+        let expected = HttpServer {
+            listen: "0.0.0.0".to_owned(),
+            port: 2_020,
+            health_check: Some(HealthCheck {
+                errors_max: 5,
+                retry_failures_max: 5,
+                period: Duration::from_secs(60),
+            }),
+        };
+        let (service, _) = read(&[("HTTP_Server", "On"), ("Health_Check", "On")]);
+        assert_eq!(service.http_server, Some(expected));
+    }
+
+    #[test]
+    fn flush_and_grace_are_seconds() {
+        let (service, said) = read(&[("Flush", "0.2"), ("Grace", "-1"), ("Log_Level", "warning")]);
+        assert_eq!((service.flush, service.grace), (Duration::from_millis(200), Duration::MAX));
+        assert_eq!((service.log_level, said), (LogLevel::Warn, String::new()));
+        assert_eq!(read(&[("flush", "0")]).1, "E expected more than 0 seconds");
+        assert_eq!(read(&[("flush", "soon")]).1, "E expected seconds such as 5, 0.5, 30s or 1m");
+        assert!(read(&[("log_level", "loud")]).1.starts_with("E expected one of off, error"));
+    }
+
+    #[test]
+    fn what_fluent_bit_ignores_here_is_a_warning() {
+        let cases = [
+            ("http_servr", "W unknown option, ignored, did you mean 'http_server'?"),
+            ("http_server", "W ignored, expected true, on, yes, false, off or no"),
+            ("storage.max_chunks_up", "W has no effect in Firelane"),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(read(&[(key, "perhaps")]).1, expected);
+        }
+        let (service, said) = read(&[("grace", "3"), ("Grace", "30")]);
+        assert_eq!(
+            (service.grace, said.as_str()),
+            (Duration::from_secs(30), "W replaces the value at test.conf:1")
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Filter `record_modifier`: adds fields, removes fields.
+//!
+//! Meaning as in Fluent Bit (`plugins/filter_record_modifier`): keys are removed first, then the
+//! fields are appended to every record. Appended fields are stored once a chunk.
+
+pub mod config;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::chunk::Chunk;
+use crate::ledger::Reason;
+use crate::record::chunk::{Entries, Entry};
+use crate::record::fields::{SharedField, SharedFields};
+use crate::record::map;
+use crate::record::msgpack::Writer;
+
+use config::Config;
+
+/// The filter, ready to run.
+#[derive(Debug)]
+pub struct RecordModifier {
+    config: Config,
+    appended: SharedFields,
+    /// The last sum of what chunks came with and what is appended: chunks alike share one.
+    sum: Option<(SharedFields, SharedFields)>,
+}
+
+impl RecordModifier {
+    /// A filter that does what the configuration says.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let field = |(key, value): &(String, String)| SharedField {
+            key: key.as_bytes().into(),
+            value: value.as_bytes().into(),
+            yields: false,
+        };
+        let appended = SharedFields::new(config.records.iter().map(field).collect());
+        Self { config, appended, sum: None }
+    }
+
+    /// Removes and appends. A record that is empty then is dropped.
+    #[must_use]
+    pub fn apply(&mut self, mut chunk: Chunk) -> Option<Chunk> {
+        if self.removes() {
+            chunk.shared = chunk.shared.retain(|key| self.keeps(key));
+            chunk = self.remove(chunk)?;
+        }
+        chunk.shared = self.append(&chunk.shared);
+        Some(chunk)
+    }
+
+    fn append(&mut self, before: &SharedFields) -> SharedFields {
+        if let Some((known, sum)) = &self.sum
+            && known.is_same(before)
+        {
+            return sum.clone();
+        }
+        let sum = before.followed_by(&self.appended);
+        self.sum = Some((before.clone(), sum.clone()));
+        sum
+    }
+
+    fn removes(&self) -> bool {
+        !self.config.remove_keys.is_empty() || !self.config.allow_keys.is_empty()
+    }
+
+    fn keeps(&self, key: &[u8]) -> bool {
+        let listed = |keys: &[config::KeyPattern]| keys.iter().any(|pattern| pattern.matches(key));
+        if self.config.allow_keys.is_empty() {
+            !listed(&self.config.remove_keys)
+        } else {
+            listed(&self.config.allow_keys)
+        }
+    }
+
+    /// Writes the records anew without the removed keys.
+    fn remove(&self, mut chunk: Chunk) -> Option<Chunk> {
+        let added = self.appended.as_slice().len() + chunk.shared.as_slice().len();
+        let mut data = Vec::with_capacity(chunk.entries.data.len());
+        let mut entries = Vec::with_capacity(chunk.entries.len());
+        for (time, record) in chunk.entries.iter() {
+            let start = data.len();
+            let pairs = self.write_kept(record, &mut data);
+            if pairs == 0 && added == 0 {
+                data.truncate(start);
+                chunk.permit.receipt.dropped(1, Reason::Filtered);
+                continue;
+            }
+            // The records got smaller, so what fitted into `u32` still does.
+            if let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(data.len())) {
+                entries.push(Entry { time, start, end });
+            }
+        }
+        chunk.entries = Arc::new(Entries { data: Bytes::from(data), entries });
+        (!chunk.entries.is_empty()).then_some(chunk)
+    }
+
+    fn write_kept(&self, record: &[u8], data: &mut Vec<u8>) -> u32 {
+        let kept = || {
+            let pairs = map::pairs(record).into_iter().flatten();
+            pairs.filter(|pair| pair.key_text().is_none_or(|key| self.keeps(key)))
+        };
+        let count = u32::try_from(kept().count()).unwrap_or(u32::MAX);
+        let mut writer = Writer::new(data);
+        writer.map_header(count);
+        for pair in kept() {
+            writer.raw(pair.key);
+            writer.raw(pair.value);
+        }
+        count
+    }
+}

@@ -1,0 +1,267 @@
+//! One connection: takes memory, reads, decodes, hands on, acknowledges. In that order.
+//!
+//! Reading stops while there is no memory to be had, and goes on when there is: a connection is
+//! never closed for pressure. Must not know what the bytes mean; that is the decoder's.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::item::{Item, Progress};
+use super::socket::{Peer, Socket};
+use super::{Intake, forward, tcp};
+use crate::chunk::Chunk;
+use crate::clock;
+use crate::ledger::Share;
+use crate::record::chunk::TaggedEntries;
+use crate::record::time::EventTime;
+use crate::telemetry::InputCounters;
+
+/// Most bytes of one read.
+const READ_BYTES: usize = 64 * 1_024;
+/// A chunk shares the memory it was read into if it fills this part of it; a smaller one is copied
+/// out, so that one short line does not keep a whole read buffer.
+const SHARED_FRACTION: usize = 2;
+/// How long a peer may keep the one turn to read over the budget without sending anything.
+const TURN_WAIT: Duration = Duration::from_secs(2);
+
+/// The protocol a connection speaks.
+#[derive(Debug)]
+pub enum Decoder {
+    /// Fluent Forward.
+    Forward(Box<forward::decode::Decoder>),
+    /// JSON objects or lines.
+    Tcp(Box<tcp::decode::Decoder>),
+}
+
+/// A connection being read.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    peer: Peer,
+    decoder: Decoder,
+    intake: Intake,
+    counters: Arc<InputCounters>,
+    /// What was read and is not decoded: an incomplete frame.
+    buffer: BytesMut,
+    /// The memory of `buffer`.
+    share: Share,
+    /// The right to read over the budget until the frame is whole.
+    turn: Option<OwnedSemaphorePermit>,
+    items: Vec<Item>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The peer closed it.
+    #[error("closed by the peer")]
+    Closed,
+    /// Reading or writing failed.
+    #[error("connection failed")]
+    Failed(#[from] io::Error),
+    /// Its bytes cannot be followed.
+    #[error(transparent)]
+    Forward(#[from] forward::error::ConnectionError),
+    /// Its bytes cannot be followed.
+    #[error(transparent)]
+    Tcp(#[from] tcp::decode::ConnectionError),
+    /// The process is past its time to read.
+    #[error("closed for the end of the process")]
+    Stopped,
+}
+
+impl Connection {
+    /// A connection that speaks what the decoder understands.
+    #[must_use]
+    pub fn new(
+        (socket, peer): (Socket, Peer),
+        decoder: Decoder,
+        intake: Intake,
+        counters: Arc<InputCounters>,
+    ) -> Self {
+        let (buffer, share) = (BytesMut::new(), Share::empty());
+        let items = Vec::new();
+        Self { socket, peer, decoder, intake, counters, buffer, share, turn: None, items }
+    }
+
+    /// Serves the peer until it has closed or cannot be followed, and says why once.
+    pub async fn serve(mut self) {
+        self.counters.connections.add(1);
+        self.intake.activity.opened();
+        let end = self.read_all().await;
+        self.intake.activity.closed();
+        self.counters.connections.sub(1);
+        let (input, peer) = (&self.counters.name, &self.peer);
+        match end {
+            End::Closed | End::Stopped => tracing::debug!("{input}: {peer}: {end}"),
+            End::Failed(source) => tracing::debug!("{input}: {peer}: connection failed: {source}"),
+            End::Forward(_) | End::Tcp(_) => {
+                self.counters.connection_errors.add(1);
+                tracing::warn!("{input}: connection of {peer} closed: {end}");
+            }
+        }
+    }
+
+    async fn read_all(&mut self) -> End {
+        loop {
+            match self.read_once().await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn read_once(&mut self) -> Result<(), End> {
+        self.readable().await?;
+        let mut room = self.room().await;
+        self.buffer.reserve(READ_BYTES);
+        let read = match self.socket.try_read(&mut self.buffer, READ_BYTES) {
+            Ok(0) => return self.end().await,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.release_idle();
+                return Ok(());
+            }
+            Err(error) => return Err(End::Failed(error)),
+        };
+        room.shrink_to(read);
+        self.share.join(room);
+        self.intake.activity.read(clock::now());
+        self.decode().await?;
+        self.release_idle();
+        Ok(())
+    }
+
+    /// Waits for the peer. The turn is not kept from the others while it says nothing.
+    async fn readable(&mut self) -> io::Result<()> {
+        if self.turn.is_some() {
+            match tokio::time::timeout(TURN_WAIT, self.socket.readable()).await {
+                Ok(readable) => return readable,
+                Err(_) => self.turn = None,
+            }
+        }
+        self.socket.readable().await
+    }
+
+    /// Takes memory for one read; waits until there is some.
+    async fn room(&mut self) -> Share {
+        if self.turn.is_some() {
+            return Share::empty();
+        }
+        if let Some(share) = self.intake.budget.try_take(READ_BYTES) {
+            return share;
+        }
+        self.counters.waits.add(1);
+        if self.buffer.is_empty() {
+            return self.intake.budget.take(READ_BYTES).await;
+        }
+        tokio::select! {
+            biased;
+            share = self.intake.budget.take(READ_BYTES) => share,
+            turn = Arc::clone(&self.intake.turn).acquire_owned() => {
+                self.turn = turn.ok();
+                Share::empty()
+            }
+        }
+    }
+
+    async fn decode(&mut self) -> Result<(), End> {
+        let allocated = self.buffer.capacity();
+        loop {
+            let now = clock::event_now();
+            let progress = self.decode_once(now);
+            // What was whole before an error is handed on before the connection ends.
+            self.hand_on(allocated).await?;
+            if progress? == Progress::Drained {
+                return Ok(());
+            }
+        }
+    }
+
+    fn decode_once(&mut self, now: EventTime) -> Result<Progress, End> {
+        let items = &mut self.items;
+        Ok(match &mut self.decoder {
+            Decoder::Forward(decoder) => decoder.decode(&mut self.buffer, now, items)?,
+            Decoder::Tcp(decoder) => decoder.decode(&mut self.buffer, now, items)?,
+        })
+    }
+
+    async fn hand_on(&mut self, allocated: usize) -> Result<(), End> {
+        // Acks are due once what they confirm is taken in, which is the order of the items.
+        for item in std::mem::take(&mut self.items) {
+            match item {
+                Item::Entries(tagged) => self.take_in(tagged, allocated).await?,
+                Item::Ack(bytes) => self.socket.write_all(&bytes).await?,
+                Item::Odd(reason, amount) => self.counters.odd(reason, amount),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_in(&mut self, mut tagged: TaggedEntries, allocated: usize) -> Result<(), End> {
+        let bytes = tagged.entries.data.len();
+        if bytes * SHARED_FRACTION < allocated {
+            tagged.entries.data = Bytes::copy_from_slice(&tagged.entries.data);
+        }
+        self.counters.records.add(tagged.entries.len() as u64);
+        self.counters.bytes.add(bytes as u64);
+        let share = self.share_of(&tagged).await;
+        self.intake.take_in(tagged, share).await.map_err(|_| End::Stopped)
+    }
+
+    /// The chunk's part of the memory that was taken for reading; what it costs beyond that, for
+    /// the structures around it or because it was compressed, is taken now. Where there is none,
+    /// one chunk at a time may go over the budget.
+    async fn share_of(&mut self, tagged: &TaggedEntries) -> Share {
+        let cost = Chunk::cost_bytes(&tagged.entries);
+        let mut share = self.share.split(cost);
+        let missing = cost.saturating_sub(share.bytes());
+        if missing == 0 || self.turn.is_some() {
+            return share;
+        }
+        if let Some(more) = self.intake.budget.try_take(missing) {
+            share.join(more);
+            return share;
+        }
+        tokio::select! {
+            biased;
+            more = self.intake.budget.take(missing) => share.join(more),
+            turn = Arc::clone(&self.intake.turn).acquire_owned() => self.turn = turn.ok(),
+        }
+        share
+    }
+
+    /// Keeps only what an incomplete frame needs: idle connections cost next to nothing.
+    fn release_idle(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+            self.turn = None;
+        }
+        self.share.shrink_to(self.buffer.len());
+    }
+
+    /// The peer has closed: what is whole without a separator is kept, the rest of a frame is not;
+    /// its sender will send it again.
+    async fn end(&mut self) -> Result<(), End> {
+        let now = clock::event_now();
+        let truncated = match &mut self.decoder {
+            Decoder::Forward(decoder) => {
+                decoder.end(&mut self.buffer).map_or(0, |truncated| truncated.bytes)
+            }
+            Decoder::Tcp(decoder) => {
+                decoder.end(&mut self.buffer, now, &mut self.items);
+                0
+            }
+        };
+        if truncated > 0 {
+            let (input, peer) = (&self.counters.name, &self.peer);
+            tracing::debug!("{input}: {peer}: closed within a frame, {truncated} bytes of it came");
+        }
+        self.hand_on(self.buffer.capacity()).await?;
+        Err(End::Closed)
+    }
+}

@@ -1,0 +1,141 @@
+//! Step 1, input: a source of bytes becomes chunks in the ring.
+//!
+//! One thread of its own reads everything, so that nothing an output does can keep a peer waiting:
+//! Docker's driver throws its queue away when its container exits, so reading comes first.
+//! [`Intake`] is the door that all connections share; [`listener`] accepts, [`connection`] reads,
+//! each protocol's `decode` is pure. Must not know of filters and outputs.
+
+pub mod connection;
+pub mod forward;
+pub mod item;
+pub mod listener;
+pub mod socket;
+pub mod tcp;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::chunk::Chunk;
+use crate::clock;
+use crate::ledger::{Account, Budget, Permit, Share};
+use crate::lifecycle::{Stop, StopReceiver};
+use crate::record::chunk::TaggedEntries;
+use crate::record::fields::SharedFields;
+use crate::ring::{Closed, Ring};
+
+use listener::Listener;
+
+/// How long all peers must be silent after a stop was asked for, until reading ends.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How often the silence is looked at while the process stops.
+const SILENCE_LOOK: Duration = Duration::from_millis(20);
+/// The share of the time to stop that is kept for delivery: reading ends before it.
+const DELIVERY_SHARE: u32 = 3;
+
+/// What every connection needs to hand its records on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    /// The way to the ingest.
+    pub ring: Arc<Ring<Chunk>>,
+    /// The memory budget, taken before bytes are read.
+    pub budget: Budget,
+    /// The account of all records that are read.
+    pub account: Arc<Account>,
+    /// Whoever holds this may read over the budget to finish its frame: without it, frames of
+    /// which none is whole could use the budget up and wait for each other for ever.
+    pub turn: Arc<Semaphore>,
+    /// When a byte was read last, and how many peers are there.
+    pub activity: Arc<Activity>,
+}
+
+/// Whether peers are there and talk.
+#[derive(Debug, Default)]
+pub struct Activity {
+    last_read: std::sync::Mutex<Option<Instant>>,
+    connections: crate::telemetry::counters::Counter,
+}
+
+impl Intake {
+    /// A door to this ring.
+    #[must_use]
+    pub fn new(ring: Arc<Ring<Chunk>>, budget: Budget, account: Arc<Account>) -> Self {
+        let turn = Arc::new(Semaphore::new(1));
+        Self { ring, budget, account, turn, activity: Arc::default() }
+    }
+
+    /// Hands entries on; waits while the ring is full.
+    ///
+    /// # Errors
+    ///
+    /// The ring is closed: the process is past its time to read. The records were never entered.
+    pub async fn take_in(&self, tagged: TaggedEntries, share: Share) -> Result<(), Closed<()>> {
+        let records = tagged.entries.len() as u64;
+        let chunk = Chunk {
+            tag: tagged.tag,
+            entries: Arc::new(tagged.entries),
+            shared: SharedFields::default(),
+            arrived: clock::now(),
+            permit: Permit::new(self.account.receive(records), share),
+        };
+        self.ring.push(chunk).await.map_err(|Closed(chunk)| {
+            chunk.dropped(crate::ledger::Reason::Stopped);
+            Closed(())
+        })
+    }
+}
+
+impl Activity {
+    /// A peer has come.
+    pub fn opened(&self) {
+        self.connections.add(1);
+    }
+
+    /// A peer has gone.
+    pub fn closed(&self) {
+        self.connections.sub(1);
+    }
+
+    /// Bytes were read.
+    pub fn read(&self, now: Instant) {
+        if let Ok(mut last) = self.last_read.lock() {
+            *last = Some(now);
+        }
+    }
+
+    /// Whether reading may end: no peer is there, or none has said anything for [`SILENCE`].
+    #[must_use]
+    pub fn is_silent(&self, now: Instant) -> bool {
+        let last = self.last_read.lock().map_or(Some(now), |last| *last);
+        let silent = last.is_none_or(|last| now.saturating_duration_since(last) >= SILENCE);
+        self.connections.get() == 0 || silent
+    }
+}
+
+/// Reads from all listeners until the process stops and the peers are done; then closes the ring.
+pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceiver) {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(listener.accept(intake.clone()));
+    }
+    let stop = stop.stopping().await;
+    // One more round for peers that had connected before the signal: their accept is due.
+    tokio::task::yield_now().await;
+    let last = reading_ends(stop);
+    while !intake.activity.is_silent(clock::now()) {
+        if last.is_some_and(|last| clock::now() >= last) {
+            tracing::warn!("peers were still sending when the time to read was up");
+            break;
+        }
+        tokio::time::sleep(SILENCE_LOOK).await;
+    }
+    accepting.shutdown().await;
+    intake.ring.close();
+}
+
+fn reading_ends(stop: Stop) -> Option<Instant> {
+    let grace = stop.deadline?.saturating_duration_since(stop.since);
+    stop.since.checked_add(grace - grace / DELIVERY_SHARE)
+}

@@ -1,0 +1,57 @@
+//! Around the path: how the process ends.
+//!
+//! [`signal`] turns SIGTERM and SIGINT into one [`Stop`]; whoever must end waits for it and keeps
+//! the deadline. Must not know what is to be ended.
+
+pub mod signal;
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+/// The moment from which the process is stopping, and until when it may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stop {
+    /// When the stop was asked for.
+    pub since: Instant,
+    /// What is not delivered by then is left. `None`: as long as it takes.
+    pub deadline: Option<Instant>,
+}
+
+/// Says that the process is to stop.
+#[derive(Debug)]
+pub struct StopSender(watch::Sender<Option<Stop>>);
+
+/// Waits for the process to be stopped. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StopReceiver(watch::Receiver<Option<Stop>>);
+
+/// The two ends.
+#[must_use]
+pub fn stop_channel() -> (StopSender, StopReceiver) {
+    let (sender, receiver) = watch::channel(None);
+    (StopSender(sender), StopReceiver(receiver))
+}
+
+impl StopSender {
+    /// Asks for the stop. Only the first call counts: a second signal moves no deadline.
+    pub fn stop(&self, now: Instant, grace: Duration) {
+        self.0.send_if_modified(|stop| {
+            let first = stop.is_none();
+            // A deadline beyond what the clock can say is none.
+            stop.get_or_insert(Stop { since: now, deadline: now.checked_add(grace) });
+            first
+        });
+    }
+}
+
+impl StopReceiver {
+    /// Returns once the stop was asked for.
+    pub async fn stopping(&mut self) -> Stop {
+        match self.0.wait_for(Option::is_some).await.map(|stop| *stop) {
+            Ok(Some(stop)) => stop,
+            // Nobody is left to ask for it.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}

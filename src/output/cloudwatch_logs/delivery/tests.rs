@@ -1,0 +1,423 @@
+//! Delivery against a service that answers everything it can answer.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::ledger::{Permit, Share};
+use crate::output::cloudwatch_logs::sender::Rejected;
+use crate::record::chunk::{Entries, Entry};
+use crate::record::fields::SharedFields;
+use crate::record::msgpack::Writer;
+use crate::record::time::EventTime;
+
+const FLUSH: Duration = Duration::from_secs(1);
+
+struct Bench {
+    delivery: Delivery,
+    counters: Arc<OutputCounters>,
+    now: Instant,
+}
+
+fn bench(retry_limit: RetryLimit) -> Bench {
+    let counters = Arc::new(OutputCounters::new("out"));
+    let settings = Settings { flush: FLUSH, retry_limit, log_key: None, seed: 7 };
+    let delivery = Delivery::new(settings, Arc::clone(&counters));
+    Bench { delivery, counters, now: crate::clock::now() }
+}
+
+fn target(stream: usize) -> Arc<Target> {
+    Arc::new(Target::new("g", &format!("s{stream}")))
+}
+
+impl Bench {
+    /// Pushes records numbered from `first` on.
+    fn push(&mut self, stream: usize, first: u64, count: u64) {
+        let chunk = self.chunk(first, count, 0);
+        self.delivery.push(&target(stream), chunk, self.now);
+    }
+
+    fn chunk(&self, first: u64, count: u64, padding: usize) -> Chunk {
+        let (mut data, mut entries) = (Vec::new(), Vec::new());
+        for number in first..first + count {
+            let start = u32::try_from(data.len()).expect("small");
+            let mut writer = Writer::new(&mut data);
+            writer.map_header(2);
+            writer.str(b"n");
+            writer.uint(number);
+            writer.str(b"log");
+            writer.str(&vec![b'x'; padding]);
+            let end = u32::try_from(data.len()).expect("small");
+            let time = EventTime::from_parts(1_700_000_000, 0);
+            entries.push(Entry { time, start, end });
+        }
+        Chunk {
+            tag: "app".into(),
+            entries: Arc::new(Entries { data: Bytes::from(data), entries }),
+            shared: SharedFields::default(),
+            arrived: self.now,
+            permit: Permit::new(self.counters.account.receive(count), Share::empty()),
+        }
+    }
+
+    /// The next batch, if need be after its time has come.
+    fn batch(&mut self) -> Batch {
+        if let Some(wake_at) = self.delivery.wake_at() {
+            self.now = self.now.max(wake_at);
+        }
+        self.delivery.next_batch(self.now).expect("a batch is due")
+    }
+
+    fn fail(&mut self, batch: Batch, class: Class, needs_room: bool) {
+        let error = error(class, false);
+        self.delivery.failed(batch, &error, needs_room, self.now);
+    }
+
+    fn accept(&mut self, batch: Batch) {
+        self.delivery.accepted(batch, &Put::default(), self.now);
+    }
+}
+
+fn error(class: Class, is_ambiguous: bool) -> SendError {
+    SendError {
+        class,
+        code: "Code".to_owned(),
+        message: String::new(),
+        status: None,
+        is_ambiguous,
+        retry_after: None,
+    }
+}
+
+/// The numbers of the records in a batch, in the order of the request.
+fn numbers(batch: &Batch) -> Vec<u64> {
+    let body: Value = serde_json::from_slice(&batch.sealed.body).expect("JSON");
+    let number = |event: &Value| {
+        let message = event["message"].as_str().expect("text");
+        let record: Value = serde_json::from_str(message).expect("JSON in it");
+        record["n"].as_u64().expect("a number")
+    };
+    body["logEvents"].as_array().expect("a list").iter().map(number).collect()
+}
+
+#[test]
+fn a_batch_waits_for_more_until_the_flush_interval_and_no_longer() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 3);
+    assert!(bench.delivery.next_batch(bench.now).is_none());
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now + FLUSH));
+    let batch = bench.batch();
+    assert_eq!(numbers(&batch), [0, 1, 2]);
+    bench.accept(batch);
+    assert!(bench.delivery.is_empty());
+}
+
+#[test]
+fn a_full_batch_is_due_at_once() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    let chunk = bench.chunk(0, 1_200, 1_000);
+    bench.delivery.push(&target(0), chunk, bench.now);
+    let batch = bench.delivery.next_batch(bench.now).expect("full");
+    assert!(batch.records() < 1_200, "the rest waits for the next one");
+    bench.accept(batch);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert_eq!(bench.counters.account.balance().delivered, 1_200);
+}
+
+#[test]
+fn a_stream_has_one_batch_on_its_way_and_streams_go_in_parallel() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 1);
+    bench.push(1, 0, 1);
+    let first = bench.batch();
+    let second = bench.batch();
+    assert_ne!(first.target, second.target);
+    bench.push(0, 1, 1);
+    bench.now += FLUSH * 2;
+    assert!(bench.delivery.next_batch(bench.now).is_none(), "both streams are busy");
+    let freed = first.target.clone();
+    bench.accept(first);
+    if freed == target(0) {
+        let next = bench.batch();
+        assert_eq!((next.target.clone(), numbers(&next)), (freed, vec![1]));
+        bench.accept(next);
+    }
+    bench.accept(second);
+    bench.delivery.stop(bench.now);
+    while let Some(batch) = bench.delivery.next_batch(bench.now) {
+        bench.accept(batch);
+    }
+    assert!(bench.delivery.is_empty());
+}
+
+#[test]
+fn what_comes_while_a_batch_fails_goes_with_its_next_attempt_behind_it() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 2);
+    let batch = bench.batch();
+    bench.push(0, 2, 2);
+    bench.fail(batch, Class::Throttled, false);
+    let batch = bench.batch();
+    assert_eq!(numbers(&batch), [0, 1, 2, 3]);
+    bench.accept(batch);
+}
+
+#[test]
+fn throttling_slows_all_streams_of_the_output() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 1);
+    bench.push(1, 0, 1);
+    let batch = bench.batch();
+    bench.fail(batch, Class::Throttled, false);
+    assert!(bench.delivery.next_batch(bench.now).is_none(), "the other stream waits too");
+    let batch = bench.batch();
+    bench.accept(batch);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert_eq!(bench.counters.throttled.get(), 1);
+}
+
+#[test]
+fn a_failing_stream_does_not_hold_up_another() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 1);
+    let batch = bench.batch();
+    bench.fail(batch, Class::AccessDenied, false);
+    bench.push(1, 5, 1);
+    bench.delivery.stop(bench.now);
+    let other = bench.delivery.next_batch(bench.now).expect("due at once");
+    bench.accept(other);
+    bench.delivery.abandon();
+}
+
+#[test]
+fn one_refused_event_is_found_and_costs_only_itself() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 40);
+    let (mut accepted, poison) = (Vec::new(), 13);
+    while !bench.delivery.is_empty() {
+        let batch = bench.batch();
+        let numbers = numbers(&batch);
+        if numbers.contains(&poison) {
+            bench.fail(batch, Class::Invalid, false);
+        } else {
+            accepted.extend(numbers);
+            bench.accept(batch);
+        }
+    }
+    assert_eq!(accepted, (0..40).filter(|n| *n != poison).collect::<Vec<_>>());
+    let balance = bench.counters.account.balance();
+    assert_eq!((balance.delivered, balance.dropped_for(Reason::Refused)), (39, 1));
+}
+
+#[test]
+fn rejected_events_are_counted_by_reason_and_never_sent_again() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 10);
+    let batch = bench.batch();
+    let rejected = Rejected { too_old_end: Some(2), expired_end: Some(3), too_new_start: Some(9) };
+    let put = Put { rejected, ..Put::default() };
+    bench.delivery.accepted(batch, &put, bench.now);
+    let balance = bench.counters.account.balance();
+    let dropped = [Reason::TooOld, Reason::Expired, Reason::TooNew].map(|r| balance.dropped_for(r));
+    assert_eq!((balance.delivered, dropped), (6, [2, 1, 1]));
+    assert!(bench.delivery.is_empty());
+}
+
+#[test]
+fn a_batch_beyond_its_retry_limit_is_kept_until_room_is_needed() {
+    let mut bench = bench(RetryLimit::Retries(1));
+    bench.push(0, 0, 1);
+    for _ in 0..5 {
+        let batch = bench.batch();
+        bench.fail(batch, Class::Transient, false);
+    }
+    let batch = bench.batch();
+    bench.fail(batch, Class::Transient, true);
+    assert_eq!(bench.counters.account.balance().dropped_for(Reason::RetriesExhausted), 1);
+    assert!(bench.delivery.is_empty());
+}
+
+#[test]
+fn no_retries_is_meant_literally() {
+    let mut bench = bench(RetryLimit::NoRetries);
+    bench.push(0, 0, 1);
+    let batch = bench.batch();
+    bench.fail(batch, Class::Transient, false);
+    assert_eq!(bench.counters.account.balance().dropped_for(Reason::RetriesExhausted), 1);
+}
+
+#[test]
+fn what_is_left_when_the_time_is_up_is_counted_as_left() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 3);
+    let batch = bench.batch();
+    bench.push(0, 3, 2);
+    bench.delivery.abandon_batch(batch);
+    bench.delivery.abandon();
+    assert_eq!(bench.counters.account.balance().dropped_for(Reason::Stopped), 5);
+}
+
+#[test]
+fn a_message_too_long_for_an_event_arrives_in_numbered_parts_and_is_one_record() {
+    let counters = Arc::new(OutputCounters::new("out"));
+    let log_key = Some("log".to_owned());
+    let settings = Settings { flush: FLUSH, retry_limit: RetryLimit::Unlimited, log_key, seed: 7 };
+    let delivery = Delivery::new(settings, Arc::clone(&counters));
+    let mut bench = Bench { delivery, counters, now: crate::clock::now() };
+    let chunk = bench.chunk(0, 3, 1_500_000);
+    bench.delivery.push(&target(0), chunk, bench.now);
+    let mut texts = Vec::new();
+    while !bench.delivery.is_empty() {
+        let batch = bench.batch();
+        let body: Value = serde_json::from_slice(&batch.sealed.body).expect("JSON");
+        let events = body["logEvents"].as_array().expect("a list").clone();
+        texts
+            .extend(events.iter().map(|event| event["message"].as_str().expect("text").to_owned()));
+        bench.accept(batch);
+    }
+    let ends: Vec<_> = texts.iter().map(|text| text.split_once(" [").expect("a note").1).collect();
+    assert_eq!(ends, ["firelane: part 1 of 2]", "firelane: part 2 of 2]"].repeat(3));
+    let xs: usize =
+        texts.iter().map(|text| text.bytes().filter(|byte| *byte == b'x').count()).sum();
+    assert_eq!(xs, 3 * 1_500_000, "no byte of the text is missing");
+    assert_eq!(
+        (bench.counters.account.balance().delivered, bench.counters.oversized_records.get()),
+        (3, 3)
+    );
+}
+
+#[test]
+fn a_json_record_too_long_for_an_event_stays_valid_json() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    let chunk = bench.chunk(7, 1, 1_500_000);
+    bench.delivery.push(&target(0), chunk, bench.now);
+    let batch = bench.batch();
+    assert_eq!(numbers(&batch), [7]);
+    assert!(batch.sealed.body.len() > 1_000_000, "only the excess is cut");
+    bench.accept(batch);
+    assert_eq!(bench.counters.account.balance().delivered, 1);
+}
+
+/// What the simulated service does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Accept,
+    /// Takes the events, and the answer is lost.
+    AcceptUnheard,
+    Fail(Class),
+}
+
+fn any_answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        6 => Just(Answer::Accept),
+        1 => Just(Answer::AcceptUnheard),
+        2 => Just(Answer::Fail(Class::Throttled)),
+        2 => Just(Answer::Fail(Class::Transient)),
+        1 => Just(Answer::Fail(Class::NotFound)),
+        1 => Just(Answer::Fail(Class::Credentials)),
+    ]
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Push { stream: usize, count: u64 },
+    Send,
+    Answer(usize, Answer),
+    Wait(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4_usize, 1..30_u64).prop_map(|(stream, count)| Step::Push { stream, count }),
+        Just(Step::Send),
+        (0..8_usize, any_answer()).prop_map(|(which, answer)| Step::Answer(which, answer)),
+        (0..3_000_u64).prop_map(Step::Wait),
+    ]
+}
+
+/// The service's side: what each stream took, in order.
+#[derive(Default)]
+struct Service {
+    taken: HashMap<Arc<Target>, Vec<u64>>,
+    in_doubt: HashMap<Arc<Target>, HashSet<u64>>,
+}
+
+impl Service {
+    fn answer(&mut self, bench: &mut Bench, batch: Batch, answer: Answer) {
+        match answer {
+            Answer::Accept => {
+                self.taken.entry(batch.target.clone()).or_default().extend(numbers(&batch));
+                bench.accept(batch);
+            }
+            Answer::AcceptUnheard => {
+                let numbers = numbers(&batch);
+                self.in_doubt.entry(batch.target.clone()).or_default().extend(&numbers);
+                self.taken.entry(batch.target.clone()).or_default().extend(numbers);
+                bench.delivery.failed(batch, &error(Class::Transient, true), false, bench.now);
+            }
+            Answer::Fail(class) => bench.fail(batch, class, false),
+        }
+    }
+
+    /// Every record there; in order, and once, but for those whose answer was lost.
+    fn check(&self, pushed: &[u64; 4]) {
+        for (stream, count) in pushed.iter().enumerate() {
+            let target = target(stream);
+            let taken = self.taken.get(&target).cloned().unwrap_or_default();
+            let in_doubt = self.in_doubt.get(&target).cloned().unwrap_or_default();
+            let mut first = HashSet::new();
+            let firsts: Vec<u64> = taken.iter().copied().filter(|n| first.insert(*n)).collect();
+            assert_eq!(firsts, (0..*count).collect::<Vec<_>>(), "all, and in order");
+            let mut seen = HashSet::new();
+            for number in taken {
+                assert!(seen.insert(number) || in_doubt.contains(&number), "{number} came twice");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_service_answers_each_record_arrives_in_order_and_twice_only_if_in_doubt(
+        steps in proptest::collection::vec(any_step(), 1..120),
+    ) {
+        let mut bench = bench(RetryLimit::Retries(1));
+        let (mut service, mut on_the_way) = (Service::default(), Vec::<Batch>::new());
+        let mut pushed = [0_u64; 4];
+        for step in steps {
+            match step {
+                Step::Push { stream, count } => {
+                    bench.push(stream, pushed[stream], count);
+                    pushed[stream] += count;
+                }
+                Step::Send => on_the_way.extend(bench.delivery.next_batch(bench.now)),
+                Step::Answer(which, answer) if !on_the_way.is_empty() => {
+                    let batch = on_the_way.remove(which % on_the_way.len());
+                    service.answer(&mut bench, batch, answer);
+                }
+                Step::Answer(..) => {}
+                Step::Wait(ms) => bench.now += Duration::from_millis(ms),
+            }
+            let streams: HashSet<_> = on_the_way.iter().map(|batch| &batch.target).collect();
+            prop_assert_eq!(streams.len(), on_the_way.len(), "one batch of a stream at a time");
+            let balance = bench.counters.account.balance();
+            prop_assert_eq!(balance.received, pushed.iter().sum::<u64>());
+        }
+        bench.delivery.stop(bench.now);
+        for batch in on_the_way {
+            service.answer(&mut bench, batch, Answer::Accept);
+        }
+        while !bench.delivery.is_empty() {
+            let batch = bench.batch();
+            service.answer(&mut bench, batch, Answer::Accept);
+        }
+        service.check(&pushed);
+        let balance = bench.counters.account.balance();
+        prop_assert_eq!((balance.delivered, balance.held), (pushed.iter().sum::<u64>(), 0));
+    }
+}

@@ -1,0 +1,172 @@
+//! JSON escaping, straight into the request body.
+//!
+//! A message is a JSON string in the body ([`Depth::Once`]). Where the message is itself a record
+//! as JSON, its strings are escaped twice at once ([`Depth::Twice`]): no text in between, no second
+//! pass. Bytes that are no UTF-8 become U+FFFD. Must not know records or batches.
+
+/// How often a text is escaped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Depth {
+    /// The text is in a JSON string.
+    Once,
+    /// The text is in a JSON string that is in a JSON text that is in a JSON string.
+    Twice,
+}
+
+/// Bytes looked at together: a size that compilers turn into vector instructions.
+const LANE_BYTES: usize = 32;
+const REPLACEMENT: &str = "\u{fffd}";
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends the text, escaped, and returns how many bytes it has after one escaping less: as it
+/// counts in the message.
+pub fn escape(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
+    if let Ok(valid) = std::str::from_utf8(text) {
+        return escape_valid(valid.as_bytes(), depth, body);
+    }
+    let mut bytes = 0;
+    for piece in text.utf8_chunks() {
+        bytes += escape_valid(piece.valid().as_bytes(), depth, body);
+        if !piece.invalid().is_empty() {
+            body.extend_from_slice(REPLACEMENT.as_bytes());
+            bytes += REPLACEMENT.len();
+        }
+    }
+    bytes
+}
+
+/// Escapes what is known to be UTF-8: only `"`, `\` and control characters have to be.
+fn escape_valid(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
+    let mut rest = text;
+    let mut bytes = 0;
+    loop {
+        let (clean, tail) = rest.split_at(clean_prefix(rest));
+        body.extend_from_slice(clean);
+        bytes += clean.len();
+        let Some((special, tail)) = tail.split_first() else { return bytes };
+        bytes += match depth {
+            Depth::Once => escape_once(*special, body),
+            Depth::Twice => escape_twice(*special, body),
+        };
+        rest = tail;
+    }
+}
+
+/// How many bytes from the start need no escaping.
+#[inline]
+fn clean_prefix(text: &[u8]) -> usize {
+    let mut clean = 0;
+    let (lanes, _) = text.as_chunks::<LANE_BYTES>();
+    for lane in lanes {
+        // Folded without a branch, so that the whole lane is looked at at once.
+        if lane.iter().fold(false, |any, byte| any | is_special(*byte)) {
+            break;
+        }
+        clean += LANE_BYTES;
+    }
+    let tail = text.get(clean..).unwrap_or_default();
+    clean + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
+}
+
+#[inline]
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// One byte in a JSON string; it counts as itself.
+fn escape_once(byte: u8, body: &mut Vec<u8>) -> usize {
+    match short(byte) {
+        Some(letter) => body.extend_from_slice(&[b'\\', letter]),
+        None => {
+            body.extend_from_slice(b"\\u00");
+            body.extend_from_slice(&hex(byte));
+        }
+    }
+    1
+}
+
+/// One byte in a JSON string within a JSON text within a JSON string; it counts as in that text.
+fn escape_twice(byte: u8, body: &mut Vec<u8>) -> usize {
+    match short(byte) {
+        Some(quote @ (b'"' | b'\\')) => {
+            body.extend_from_slice(&[b'\\', b'\\', b'\\', quote]);
+            2
+        }
+        Some(letter) => {
+            body.extend_from_slice(&[b'\\', b'\\', letter]);
+            2
+        }
+        None => {
+            body.extend_from_slice(b"\\\\u00");
+            body.extend_from_slice(&hex(byte));
+            6
+        }
+    }
+}
+
+/// The letter of the two-character escapes (RFC 8259, section 7).
+fn short(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' => Some(byte),
+        0x08 => Some(b'b'),
+        0x09 => Some(b't'),
+        0x0a => Some(b'n'),
+        0x0c => Some(b'f'),
+        0x0d => Some(b'r'),
+        _ => None,
+    }
+}
+
+fn hex(byte: u8) -> [u8; 2] {
+    let digit = |nibble: u8| HEX.get(usize::from(nibble & 0x0f)).copied().unwrap_or(b'0');
+    [digit(byte >> 4), digit(byte)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against serde_json: what is escaped once reads back as the text with every piece that is
+        /// no UTF-8 replaced, and counts as many bytes.
+        #[test]
+        fn a_text_escaped_once_reads_back_as_itself(
+            text in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut body = b"\"".to_vec();
+            let bytes = escape(&text, Depth::Once, &mut body);
+            body.push(b'"');
+            let read: String = serde_json::from_slice(&body).expect("a JSON string");
+            prop_assert_eq!(&read, &String::from_utf8_lossy(&text));
+            prop_assert_eq!(bytes, read.len());
+        }
+
+        /// Escaped twice it reads back as a JSON string that reads back as the text.
+        #[test]
+        fn a_text_escaped_twice_reads_back_after_two_readings(
+            text in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut body = b"\"\\\"".to_vec();
+            let bytes = escape(&text, Depth::Twice, &mut body);
+            body.extend_from_slice(b"\\\"\"");
+            let message: String = serde_json::from_slice(&body).expect("a JSON string");
+            let read: String = serde_json::from_str(&message).expect("a JSON string in it");
+            prop_assert_eq!(read, String::from_utf8_lossy(&text));
+            prop_assert_eq!(bytes + 2, message.len());
+        }
+    }
+
+    #[test]
+    fn every_byte_below_space_and_quote_and_backslash_is_escaped_in_every_place_of_a_lane() {
+        for special in (0..0x20).chain([b'"', b'\\']) {
+            for place in 0..LANE_BYTES + 2 {
+                let mut text = [b'x'; LANE_BYTES + 2];
+                text[place] = special;
+                assert_eq!(clean_prefix(&text), place, "0x{special:02x}");
+            }
+        }
+        assert_eq!(clean_prefix(b" !#[]~\x7f"), 7);
+    }
+}

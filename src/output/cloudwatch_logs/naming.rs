@@ -1,0 +1,104 @@
+//! Chooses the target of a chunk: by the configuration, or by what ECS says of the task.
+//!
+//! Must not know records: names from fields of a record would be chosen a record, not a chunk.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::ecs::snapshot::{Snapshot, name_in_tag};
+use crate::record::tag::Tag;
+
+use super::config::{LogGroupName, StreamName};
+use super::target::Target;
+
+/// Most tags whose target is kept; beyond it they are made anew.
+const TARGETS_MAX: usize = 4_096;
+/// How long events wait for the task's name, before they go where they can be found without it.
+const TASK_WAIT: Duration = Duration::from_secs(10);
+/// The log group of a task whose name is not to be had.
+const GROUP_WITHOUT_TASK: &str = "/ecs/firelane";
+
+/// Names of log groups and log streams.
+#[derive(Debug)]
+pub struct Naming {
+    group: LogGroupName,
+    stream: StreamName,
+    snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// When names that need the task stop to wait for it.
+    give_up_at: Instant,
+    targets: HashMap<Tag, Arc<Target>>,
+}
+
+impl Naming {
+    /// Names as configured; where they are the task's, from the newest snapshot.
+    #[must_use]
+    pub fn new(
+        group: LogGroupName,
+        stream: StreamName,
+        snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
+        now: Instant,
+    ) -> Self {
+        let give_up_at = now.checked_add(TASK_WAIT).unwrap_or(now);
+        Self { group, stream, snapshot, give_up_at, targets: HashMap::new() }
+    }
+
+    /// Where chunks of a tag go. `None`: the task's name is needed and not known yet.
+    pub fn target(&mut self, tag: &Tag, now: Instant) -> Option<Arc<Target>> {
+        if let Some(target) = self.targets.get(tag) {
+            return Some(Arc::clone(target));
+        }
+        let target = Arc::new(self.name(tag, now)?);
+        if self.targets.len() == TARGETS_MAX {
+            self.targets.clear();
+        }
+        self.targets.insert(tag.clone(), Arc::clone(&target));
+        Some(target)
+    }
+
+    /// When names that are not known yet are given up; `None`: they never have to wait.
+    #[must_use]
+    pub fn gives_up_at(&self) -> Option<Instant> {
+        let waits = self.needs_task() && self.snapshot.borrow().is_none();
+        waits.then_some(self.give_up_at)
+    }
+
+    fn needs_task(&self) -> bool {
+        self.group == LogGroupName::FromTask || self.stream == StreamName::FromTask
+    }
+
+    fn name(&self, tag: &Tag, now: Instant) -> Option<Target> {
+        let snapshot = self.snapshot.borrow().clone();
+        if self.needs_task() && snapshot.is_none() && now < self.give_up_at {
+            return None;
+        }
+        let snapshot = snapshot.as_deref();
+        let group = match &self.group {
+            LogGroupName::Fixed(name) => name.clone(),
+            LogGroupName::FromTask => group_of_task(snapshot),
+        };
+        let stream = match &self.stream {
+            StreamName::Fixed(name) => name.clone(),
+            StreamName::Prefix(prefix) => format!("{prefix}{tag}"),
+            StreamName::FromTask => stream_of_task(snapshot, &tag.to_string()),
+        };
+        Some(Target::new(&group, &stream))
+    }
+}
+
+/// `/ecs/<family>`, as the consoles of ECS name the groups they make.
+fn group_of_task(snapshot: Option<&Snapshot>) -> String {
+    let family = snapshot.and_then(|snapshot| snapshot.family.as_deref());
+    family.map_or_else(|| GROUP_WITHOUT_TASK.to_owned(), |family| format!("/ecs/{family}"))
+}
+
+/// `<container>/<task id>`, as the `awslogs` driver names its streams behind a prefix.
+fn stream_of_task(snapshot: Option<&Snapshot>, tag: &str) -> String {
+    let container = name_in_tag(tag).unwrap_or(tag);
+    match snapshot.and_then(|snapshot| snapshot.task_id.as_deref()) {
+        Some(task_id) => format!("{container}/{task_id}"),
+        None => tag.to_owned(),
+    }
+}

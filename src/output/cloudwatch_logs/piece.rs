@@ -1,0 +1,92 @@
+//! What waits in a stream: some entries of a chunk, and the permit for just these.
+//!
+//! Pure. A piece is cut where a batch ends, so that each half has its own outcome.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::chunk::Chunk;
+use crate::ledger::Permit;
+use crate::record::chunk::{Entries, Entry};
+use crate::record::fields::SharedFields;
+
+use super::limits::EVENT_OVERHEAD_BYTES;
+
+/// What the bytes of an entry are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// A record, of which a message is made.
+    Record,
+    /// The message itself: a part of one that was too long.
+    Text,
+}
+
+/// Entries that go to one stream, in order.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) entries: Arc<Entries>,
+    pub(super) range: Range<usize>,
+    pub(super) shared: SharedFields,
+    pub(super) arrived: Instant,
+    pub(super) form: Form,
+    /// Owed for the records of `range`: as many as entries, but in parts of one record, of which
+    /// only the last owes anything.
+    pub(super) permit: Permit,
+}
+
+impl Piece {
+    pub(super) fn new(chunk: Chunk) -> Self {
+        Self {
+            range: 0..chunk.entries.len(),
+            entries: chunk.entries,
+            shared: chunk.shared,
+            arrived: chunk.arrived,
+            form: Form::Record,
+            permit: chunk.permit,
+        }
+    }
+
+    /// Roughly what the piece adds to a batch: enough to know that one is worth sending.
+    pub(super) fn estimate_bytes(&self) -> usize {
+        let entries = self.entries.entries.get(self.range.clone()).unwrap_or_default();
+        let ends = entries.first().zip(entries.last());
+        let span = ends.map_or(0, |(first, last)| last.end.saturating_sub(first.start));
+        let fields = self.shared.as_slice().iter();
+        let shared: usize = fields.map(|field| field.key.len() + field.value.len() + 6).sum();
+        let span = usize::try_from(span).unwrap_or(usize::MAX);
+        span.saturating_add(entries.len() * (shared + EVENT_OVERHEAD_BYTES))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// The first entry, its bytes, and the records that are owed for it.
+    pub(super) fn first(&self) -> Option<(Entry, &[u8], u32)> {
+        let entry = self.entries.entries.get(self.range.start)?;
+        let (start, end) = (usize::try_from(entry.start).ok()?, usize::try_from(entry.end).ok()?);
+        let owed = u32::from(self.permit.receipt.records() > 0);
+        Some((*entry, self.entries.data.get(start..end)?, owed))
+    }
+
+    /// Cuts the first `entries` off into a piece of their own.
+    pub(super) fn split(&mut self, entries: usize) -> Self {
+        let at = self.range.start.saturating_add(entries).min(self.range.end);
+        let owed = match self.form {
+            Form::Record => (at - self.range.start) as u64,
+            Form::Text if entries > 0 => self.permit.receipt.records(),
+            Form::Text => 0,
+        };
+        let first = self.range.start..at;
+        self.range.start = at;
+        Self {
+            entries: Arc::clone(&self.entries),
+            range: first,
+            shared: self.shared.clone(),
+            arrived: self.arrived,
+            form: self.form,
+            permit: self.permit.split(owed),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Step 6, output: the calls of the CloudWatch Logs API, one async function each.
+//!
+//! `aws-sdk-cloudwatchlogs` finds credentials, resolves the endpoint, signs and reads errors. It does
+//! not serialise: the body of a `PutLogEvents` request is made by us and put in place before signing
+//! ([`call`]). It does not retry either: the caller does, because it knows order, pace and deadline.
+//! Not known here: batches, streams, queues, and when to try again.
+//! Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/Welcome.html>.
+
+use std::sync::Arc;
+
+mod call;
+mod client;
+mod create;
+mod error;
+mod put;
+mod transport;
+mod unverified;
+
+pub use client::{ConnectError, Keys, Settings};
+pub use create::Created;
+pub use error::{Class, SendError, classify, codes};
+pub use put::{Encoding, Put, Rejected, RejectedCounts};
+pub use transport::CaError;
+
+/// A client of one endpoint with one identity. Clones share connections and credentials.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    shared: Arc<client::Shared>,
+}
+
+impl Sender {
+    /// Builds the client. Nothing is asked over the network, not even for credentials: the first
+    /// call does that, and may fail and be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], where the settings cannot work or there is no region yet.
+    pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
+        let shared = client::Shared::connect(settings, None).await?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

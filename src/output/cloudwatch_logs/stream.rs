@@ -1,0 +1,209 @@
+//! One log stream's queue: what waits, in order, and how its next batch is filled.
+//!
+//! Pure. At most one batch of a stream is on its way; the rest waits behind it, so that lines are
+//! accepted in the order in which they came. Must not know other streams, requests or time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::ledger::Reason;
+use crate::output::retry::Backoff;
+
+use super::batch::{BatchBuilder, NotAdded, Sealed};
+use super::escape::{Depth, escape};
+use super::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
+use super::message::MessageWriter;
+use super::oversize;
+use super::piece::{Form, Piece};
+use super::target::Target;
+
+/// Bytes a body has at first for each byte that is expected in it: quotes get backslashes.
+const BODY_CAPACITY_MAX: usize = BATCH_BYTES_MAX + BATCH_BYTES_MAX / 4;
+
+/// A stream's queue.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) target: Arc<Target>,
+    queue: VecDeque<Piece>,
+    /// Sum of the pieces' estimates.
+    queued_bytes: usize,
+    pub(super) backoff: Backoff,
+    /// Fewer than the service takes after it refused a batch: to find the event it refuses.
+    events_max: usize,
+    pub(super) is_in_flight: bool,
+    /// Its place in the agenda of all streams, while it has one.
+    pub(super) agenda: Option<(Instant, u64)>,
+}
+
+/// A batch on its way: its body, and what becomes of its records.
+#[derive(Debug)]
+pub struct Batch {
+    /// Where it goes.
+    pub target: Arc<Target>,
+    /// The request.
+    pub sealed: Sealed,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// Counts of what happened while a batch was filled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Filled {
+    /// Records too large for one event.
+    pub(super) oversized: u64,
+}
+
+impl Batch {
+    /// Records that the batch answers for.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.permit.receipt.records()).sum()
+    }
+}
+
+impl Stream {
+    pub(super) fn new(target: Arc<Target>) -> Self {
+        Self {
+            target,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            backoff: Backoff::default(),
+            events_max: BATCH_EVENTS_MAX,
+            is_in_flight: false,
+            agenda: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, piece: Piece) {
+        self.queued_bytes = self.queued_bytes.saturating_add(piece.estimate_bytes());
+        self.queue.push_back(piece);
+    }
+
+    /// Puts the pieces of a batch that was not accepted back where they were.
+    pub(super) fn put_back(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces.into_iter().rev() {
+            self.put_first(piece);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether a batch would be full.
+    pub(super) fn is_full(&self) -> bool {
+        self.queued_bytes >= BATCH_BYTES_MAX
+    }
+
+    /// When the oldest entry was read.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.queue.front().map(|piece| piece.arrived)
+    }
+
+    /// The service refused a batch of so many events: the next one has half of them. `false`: it
+    /// was one event, and that is the one that is refused.
+    pub(super) fn halve(&mut self, events: usize) -> bool {
+        self.events_max = (events / 2).max(1);
+        events > 1
+    }
+
+    /// A batch was accepted.
+    pub(super) fn accepted(&mut self) {
+        self.backoff.succeed();
+        self.events_max = self.events_max.saturating_mul(2).min(BATCH_EVENTS_MAX);
+    }
+
+    /// Takes everything out.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Piece> {
+        self.queued_bytes = 0;
+        self.queue.drain(..)
+    }
+
+    /// Fills a batch from the front of the queue. `None`: no entry there had a message.
+    pub(super) fn fill(
+        &mut self,
+        writer: &mut MessageWriter,
+        filled: &mut Filled,
+    ) -> Option<Batch> {
+        let capacity = self.queued_bytes.saturating_mul(2).min(BODY_CAPACITY_MAX);
+        let mut builder = BatchBuilder::new(&self.target, self.events_max, capacity);
+        let mut pieces = Vec::new();
+        while let Some(mut piece) = self.take_first() {
+            let (added, stop) = add(&mut piece, &mut builder, writer);
+            if added > 0 {
+                pieces.push(piece.split(added));
+            }
+            match stop {
+                None => {}
+                Some(Stop::Full) => {
+                    self.put_first(piece);
+                    break;
+                }
+                Some(Stop::Unsent(reason)) => {
+                    let mut unsent = piece.split(1);
+                    let records = unsent.permit.receipt.records();
+                    unsent.permit.receipt.dropped(records, reason);
+                    self.put_first(piece);
+                }
+                Some(Stop::TooLong) => {
+                    filled.oversized += 1;
+                    let long = piece.split(1);
+                    self.put_first(piece);
+                    self.put_back(oversize::fit(long, writer));
+                }
+            }
+        }
+        let sealed = builder.seal()?;
+        Some(Batch { target: Arc::clone(&self.target), sealed, pieces })
+    }
+
+    fn take_first(&mut self) -> Option<Piece> {
+        let piece = self.queue.pop_front()?;
+        self.queued_bytes = self.queued_bytes.saturating_sub(piece.estimate_bytes());
+        Some(piece)
+    }
+
+    fn put_first(&mut self, piece: Piece) {
+        if !piece.is_empty() {
+            self.queued_bytes = self.queued_bytes.saturating_add(piece.estimate_bytes());
+            self.queue.push_front(piece);
+        }
+    }
+}
+
+/// Why filling stopped at an entry.
+enum Stop {
+    /// It waits for the next batch.
+    Full,
+    /// It has no message.
+    Unsent(Reason),
+    /// It has to be made to fit first.
+    TooLong,
+}
+
+/// Adds entries of the piece until one is not added; returns how many were.
+fn add(
+    piece: &mut Piece,
+    builder: &mut BatchBuilder,
+    writer: &mut MessageWriter,
+) -> (usize, Option<Stop>) {
+    let Piece { entries, range, shared, form, permit, .. } = piece;
+    let owed = u32::from(permit.receipt.records() > 0);
+    let places = entries.entries.get(range.clone()).unwrap_or_default();
+    for (added, entry) in places.iter().enumerate() {
+        let bytes = usize::try_from(entry.start).ok().zip(usize::try_from(entry.end).ok());
+        let bytes = bytes.and_then(|(start, end)| entries.data.get(start..end)).unwrap_or_default();
+        let pushed = builder.push(entry.time.as_millis(), owed, |body| match form {
+            Form::Record => writer.write(bytes, shared, body),
+            Form::Text => Ok(escape(bytes, Depth::Once, body)),
+        });
+        let stop = match pushed {
+            Ok(()) => continue,
+            Err(NotAdded::Full(_)) => Stop::Full,
+            Err(NotAdded::TooLong { .. }) => Stop::TooLong,
+            Err(NotAdded::Unwritten(reason)) => Stop::Unsent(reason),
+        };
+        return (added, Some(stop));
+    }
+    (places.len(), None)
+}

@@ -1,0 +1,33 @@
+//! Step 6, output: chunks out of a buffer, to the world.
+//!
+//! Each output owns its retries and its order; a slow one holds up no other. Must not know ingest
+//! or inputs.
+
+pub mod cloudwatch_logs;
+pub mod null;
+pub mod retry;
+
+use std::sync::Arc;
+
+use crate::buffer::Buffer;
+use crate::lifecycle::StopReceiver;
+
+/// A configured output.
+#[derive(Debug)]
+pub enum Output {
+    /// Takes everything and keeps nothing.
+    Null,
+    /// Amazon CloudWatch Logs.
+    CloudwatchLogs(Box<cloudwatch_logs::CloudwatchLogs>),
+}
+
+impl Output {
+    /// Delivers what comes out of the buffer until that is closed and empty, or the deadline of a
+    /// stop is reached.
+    pub async fn run(self, buffer: Arc<Buffer>, stop: StopReceiver) {
+        match self {
+            Self::Null => null::run(buffer).await,
+            Self::CloudwatchLogs(output) => output.run(buffer, stop).await,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Wiring: builds inputs, ingest, buffers and outputs from a configuration, and runs them.
+//!
+//! No code here is run for a record. Reading has a thread of its own, and so has everything behind
+//! the ring: however busy delivery is, the sockets are read.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::buffer::Buffer;
+use crate::chunk::Chunk;
+use crate::config::{Config, FilterConfig, FilterKind, InputConfig, InputKind};
+use crate::config::{OutputConfig, OutputKind};
+use crate::ecs::snapshot::Snapshot;
+use crate::filter::Filter;
+use crate::filter::enrich::Enrich;
+use crate::filter::grep::Grep;
+use crate::filter::record_modifier::RecordModifier;
+use crate::ingest::{self, Ingest, Outlet, Stage};
+use crate::input::listener::{Address, BindError, Listener, Protocol, default_tag};
+use crate::input::{self, Intake, forward, tcp};
+use crate::ledger::{Balance, Budget};
+use crate::lifecycle::StopReceiver;
+use crate::output::Output;
+use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
+use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
+use crate::record::tag_pattern::TagMatch;
+use crate::ring::Ring;
+use crate::router::Router;
+use crate::telemetry::{FilterCounters, InputCounters, OutputCounters, Telemetry};
+
+/// Chunks that may be between the inputs and the ingest: enough to read on while the ingest is
+/// busy with one.
+const RING_CHUNKS_MAX: usize = 1_024;
+/// The memory budget where no `Mem_Buf_Limit` says otherwise: what the ECS agent writes for a
+/// container without a memory limit.
+const BUDGET_BYTES_DEFAULT: u64 = 25_000_000;
+
+/// A pipeline whose sockets are bound.
+#[derive(Debug)]
+pub struct Pipeline {
+    listeners: Vec<Listener>,
+    intake: Intake,
+    ingest: Ingest,
+    outputs: Vec<(Output, Arc<Buffer>)>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// The account of a pipeline that has ended.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Of all that was read.
+    pub ingest: Balance,
+    /// Of each output, by name.
+    pub outputs: Vec<(String, Balance)>,
+}
+
+/// Why a pipeline cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An input cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// An output's settings can never work.
+    #[error("{output}: {source}")]
+    Output {
+        /// The instance.
+        output: String,
+        /// What is wrong.
+        source: ConnectError,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start the threads that read and deliver")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// What a pipeline needs of its surroundings.
+#[derive(Debug)]
+pub struct Around {
+    /// The task's metadata.
+    pub snapshot: SnapshotReceiver,
+    /// Credentials of the environment, if it has some.
+    pub keys: Option<Keys>,
+    /// When the process was started.
+    pub started: Instant,
+    /// The same since 1970.
+    pub started_unix: Duration,
+}
+
+/// What the pipeline is told of its task.
+pub type SnapshotReceiver = watch::Receiver<Option<Arc<Snapshot>>>;
+
+/// Says whether records get the task's metadata from us: only where no configuration file does it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Enrichment {
+    /// Every record gets it.
+    On,
+    /// The configuration does it.
+    Off,
+}
+
+impl Pipeline {
+    /// Builds everything and binds the sockets; nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`], which names the instance at fault.
+    pub async fn bind(
+        config: Config,
+        enrichment: Enrichment,
+        around: Around,
+    ) -> Result<Self, BuildError> {
+        let Around { snapshot, keys, started, started_unix } = around;
+        let budget = Budget::new(budget_bytes(&config.inputs));
+        let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
+        let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
+        let (stages, filter_matches) =
+            stages(config.filters, enrichment, &snapshot, &mut telemetry);
+        let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
+        let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
+        // First, so that peers may connect: what follows takes longer.
+        let mut listeners = Vec::new();
+        for input in config.inputs {
+            let counters = Arc::new(InputCounters::new(&input.name));
+            telemetry.inputs.push(Arc::clone(&counters));
+            listeners.push(listen(input, counters).await?);
+        }
+        let mut outlets = Vec::new();
+        let mut outputs = Vec::new();
+        for output in config.outputs {
+            let counters = Arc::new(OutputCounters::new(&output.name));
+            let buffer = Arc::new(Buffer::default());
+            let account = Arc::clone(&counters.account);
+            outlets.push(Outlet { buffer: Arc::clone(&buffer), account });
+            telemetry.outputs.push(Arc::clone(&counters));
+            let around = Surroundings {
+                counters,
+                budget: budget.clone(),
+                snapshot: snapshot.clone(),
+                keys: keys.clone(),
+                flush: config.service.flush,
+                retry_limit: output.retry_limit,
+                seed: u64::from(started_unix.subsec_nanos()) ^ outputs.len() as u64,
+            };
+            outputs.push((make_output(output, around).await?, buffer));
+        }
+        let ingest = Ingest::new(stages, Router::new(filter_matches, matches), outlets);
+        Ok(Self { listeners, intake, ingest, outputs, telemetry: Arc::new(telemetry) })
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn telemetry(&self) -> Arc<Telemetry> {
+        Arc::clone(&self.telemetry)
+    }
+
+    /// The addresses that are listened on, each with its input's name.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, String)> {
+        let named = self.listeners.iter().zip(&self.telemetry.inputs);
+        named.map(|(listener, counters)| (counters.name.clone(), listener.address())).collect()
+    }
+
+    /// Runs until the process is stopped and everything has its outcome.
+    ///
+    /// `delivery` is the runtime for all that is behind the ring; the caller's own reads.
+    pub async fn run(self, delivery: &Runtime, stop: StopReceiver) -> Account {
+        let mut behind = JoinSet::new();
+        let ring = Arc::clone(&self.intake.ring);
+        behind.spawn_on(ingest::run(self.ingest, ring), delivery.handle());
+        for (output, buffer) in self.outputs {
+            behind.spawn_on(output.run(buffer, stop.clone()), delivery.handle());
+        }
+        input::run(self.listeners, self.intake, stop).await;
+        while let Some(ended) = behind.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!("a part of the pipeline ended early: {error}");
+            }
+        }
+        let outputs = self.telemetry.outputs.iter();
+        Account {
+            ingest: self.telemetry.intake.balance(),
+            outputs: outputs.map(|one| (one.name.clone(), one.account.balance())).collect(),
+        }
+    }
+}
+
+impl Account {
+    /// Records that were wanted and did not arrive: dropped without being asked to, or left.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        let outputs = self.outputs.iter().map(|(_, balance)| balance.lost() + balance.held);
+        self.ingest.lost() + self.ingest.held + outputs.sum::<u64>()
+    }
+}
+
+/// The runtime for ingest and outputs: as many threads as the process may use processors, which
+/// the standard library reads from the cgroup.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn delivery_runtime() -> std::io::Result<Runtime> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("firelane-out")
+        .enable_all()
+        .build()
+}
+
+fn budget_bytes(inputs: &[InputConfig]) -> u64 {
+    let limits = inputs.iter().filter_map(|input| input.mem_buf_limit_bytes);
+    limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
+}
+
+fn stages(
+    filters: Vec<FilterConfig>,
+    enrichment: Enrichment,
+    snapshot: &SnapshotReceiver,
+    telemetry: &mut Telemetry,
+) -> (Vec<Stage>, Vec<TagMatch>) {
+    let mut matches = Vec::new();
+    let mut stages = Vec::new();
+    let enrich = (enrichment == Enrichment::On).then(|| {
+        (TagMatch::everything(), Filter::Enrich(Enrich::new(snapshot.clone())), "ecs".to_owned())
+    });
+    let configured = filters.into_iter().map(|filter| {
+        let made = match filter.kind {
+            FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
+            FilterKind::RecordModifier(config) => {
+                Filter::RecordModifier(RecordModifier::new(config))
+            }
+        };
+        (filter.matches, made, filter.name)
+    });
+    for (tags, filter, name) in enrich.into_iter().chain(configured) {
+        let counters = Arc::new(FilterCounters::new(&name));
+        telemetry.filters.push(Arc::clone(&counters));
+        stages.push(Stage { filter, counters });
+        matches.push(tags);
+    }
+    (stages, matches)
+}
+
+async fn make_output(output: OutputConfig, around: Surroundings) -> Result<Output, BuildError> {
+    match output.kind {
+        OutputKind::Null => Ok(Output::Null),
+        OutputKind::CloudwatchLogs(config) => {
+            let made = CloudwatchLogs::new(*config, around).await;
+            let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
+            Ok(Output::CloudwatchLogs(Box::new(made)))
+        }
+    }
+}
+
+async fn listen(input: InputConfig, counters: Arc<InputCounters>) -> Result<Listener, BindError> {
+    match input.kind {
+        InputKind::Forward(config) => {
+            let address = match config.listener {
+                forward::config::Listener::Tcp { listen, port } => Address::Tcp(listen, port),
+                forward::config::Listener::Unix { path, mode } => Address::Unix(path, mode),
+            };
+            let options = forward::decode::DecodeOptions {
+                frame_bytes_max: config.frame_bytes_max,
+                tag: input.tag.as_deref().map(Into::into),
+                tag_prefix: config.tag_prefix.as_deref().map(Into::into),
+                ..forward::decode::DecodeOptions::default()
+            };
+            let protocol = Protocol::Forward(options);
+            Listener::bind(address, protocol, config.connections_max, counters).await
+        }
+        InputKind::Tcp(config) => {
+            let address = Address::Tcp(config.listen, config.port);
+            let format = match config.format {
+                tcp::config::Format::Json => tcp::decode::Format::Json,
+                tcp::config::Format::None => {
+                    tcp::decode::Format::None { separator: config.separator.into() }
+                }
+            };
+            // The address is filled in for each peer.
+            let source_address = config
+                .source_address_key
+                .map(|key| tcp::decode::SourceAddress { key: key.into(), address: Bytes::new() });
+            let options = tcp::decode::DecodeOptions {
+                object_bytes_max: config.object_bytes_max,
+                source_address,
+                ..tcp::decode::DecodeOptions::new(
+                    format,
+                    default_tag(input.tag.as_deref(), &input.name),
+                )
+            };
+            let protocol = Protocol::Tcp(options);
+            Listener::bind(address, protocol, forward::config::CONNECTIONS_MAX, counters).await
+        }
+    }
+}

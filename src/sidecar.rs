@@ -1,0 +1,133 @@
+//! The process: pipeline, monitoring and the task's metadata, from their start to the account.
+//!
+//! What `main` and the demo have in common. Must not know the command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::lookup_host;
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, watch};
+
+use crate::admin::{self, Admin, HealthLimits, View};
+use crate::clock;
+use crate::config::{Config, Environment, HttpServer};
+use crate::ecs;
+use crate::lifecycle::StopReceiver;
+use crate::output::cloudwatch_logs::sender::Keys;
+use crate::pipeline::{Account, Around, BuildError, Enrichment, Pipeline, delivery_runtime};
+
+/// A process whose sockets are bound.
+#[derive(Debug)]
+pub struct Sidecar {
+    pipeline: Pipeline,
+    delivery: Runtime,
+    /// Ends with the process.
+    admin: Option<Admin>,
+}
+
+/// Why a process cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The pipeline cannot be built.
+    #[error(transparent)]
+    Pipeline(#[from] BuildError),
+    /// The threads behind the inputs cannot be started.
+    #[error("cannot start the threads that deliver: {0}")]
+    Runtime(io::Error),
+    /// `HTTP_Listen` is no address.
+    #[error("http_listen {listen:?}: {source}")]
+    Listen {
+        /// Its value.
+        listen: String,
+        /// The resolver's error.
+        source: io::Error,
+    },
+    /// The monitoring server cannot listen.
+    #[error("http_server: {0}")]
+    Admin(#[from] admin::BindError),
+    /// The monitoring server has no thread.
+    #[error("http_server: {0}")]
+    AdminThread(#[from] admin::SpawnError),
+}
+
+impl Sidecar {
+    /// Builds everything and binds the sockets, the inputs' first.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], which names what is at fault.
+    pub async fn start(
+        config: Config,
+        enrichment: Enrichment,
+        environment: &Environment,
+        started: Instant,
+    ) -> Result<Self, StartError> {
+        let (snapshot_sender, snapshot) = watch::channel(None);
+        let http_server = config.service.http_server.clone();
+        let started_unix = clock::unix_now();
+        let around = Around { snapshot, keys: keys(environment), started, started_unix };
+        let pipeline = Pipeline::bind(config, enrichment, around).await?;
+        let delivery = delivery_runtime().map_err(StartError::Runtime)?;
+        let admin = match http_server {
+            Some(server) => Some(monitor(server, &pipeline).await?),
+            None => None,
+        };
+        match ecs::Endpoint::from_environment(|name| environment.get(name).map(str::to_owned)) {
+            Ok(Some(endpoint)) => {
+                // It runs as long as anybody listens; nothing waits for it.
+                let refetch = Arc::new(Notify::new());
+                drop(delivery.spawn(ecs::watch(endpoint, refetch, snapshot_sender)));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!("{error}; going on without the task's metadata"),
+        }
+        Ok(Self { pipeline, delivery, admin })
+    }
+
+    /// The addresses that are listened on, each with its input's name.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, String)> {
+        self.pipeline.addresses()
+    }
+
+    /// The address of the monitoring server.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::local_addr)
+    }
+
+    /// Runs until it is stopped and everything has its outcome.
+    pub async fn run(self, stop: StopReceiver) -> Account {
+        let account = self.pipeline.run(&self.delivery, stop).await;
+        self.delivery.shutdown_background();
+        account
+    }
+}
+
+async fn monitor(server: HttpServer, pipeline: &Pipeline) -> Result<Admin, StartError> {
+    let HttpServer { listen, port, health_check } = server;
+    let found = lookup_host((listen.as_str(), port)).await.map(|mut found| found.next());
+    let address = match found {
+        Ok(Some(address)) => address,
+        Ok(None) => {
+            return Err(StartError::Listen { listen, source: io::ErrorKind::NotFound.into() });
+        }
+        Err(source) => return Err(StartError::Listen { listen, source }),
+    };
+    let health = health_check.map(|check| HealthLimits {
+        errors_max: check.errors_max,
+        retries_failed_max: check.retry_failures_max,
+        period_samples: usize::try_from(check.period.as_secs()).unwrap_or(usize::MAX).max(1),
+    });
+    let view = View { telemetry: pipeline.telemetry(), now: clock::now, health };
+    Ok(Admin::bind(address)?.spawn(view)?)
+}
+
+fn keys(environment: &Environment) -> Option<Keys> {
+    let get = |name| environment.get(name).map(str::to_owned);
+    let (id, secret) = get("AWS_ACCESS_KEY_ID").zip(get("AWS_SECRET_ACCESS_KEY"))?;
+    Some(Keys { id, secret, token: get("AWS_SESSION_TOKEN") })
+}

@@ -1,0 +1,144 @@
+//! The counters of one input, filter or output. Counted in records and bytes, never by tag.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{FilterCount, InputCount, OutputCount};
+use crate::input::item::OddReason;
+use crate::ledger::Account;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Takes from it: for the few that say how much there is now.
+    pub fn sub(&self, amount: u64) {
+        self.0.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// What it stands at.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What an input counts.
+#[derive(Debug, Default)]
+pub struct InputCounters {
+    /// The instance.
+    pub name: String,
+    /// Records read.
+    pub records: Counter,
+    /// Bytes of these records, as they came.
+    pub bytes: Counter,
+    /// Connections that are open.
+    pub connections: Counter,
+    /// Connections ended because their bytes could not be followed.
+    pub connection_errors: Counter,
+    /// Times a reader had to wait for memory.
+    pub waits: Counter,
+    /// What was odd but whole, by [`OddReason`] as index.
+    pub odd: [Counter; OddReason::COUNT],
+}
+
+impl InputCounters {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Counts what cost only itself.
+    pub fn odd(&self, reason: OddReason, amount: u64) {
+        if let Some(counter) = self.odd.get(reason as usize) {
+            counter.add(amount);
+        }
+    }
+
+    pub(super) fn count(&self) -> InputCount {
+        let (records, bytes) = (self.records.get(), self.bytes.get());
+        InputCount { name: self.name.clone(), records, bytes }
+    }
+}
+
+/// What a filter counts.
+#[derive(Debug, Default)]
+pub struct FilterCounters {
+    /// The instance.
+    pub name: String,
+    drop_records: Counter,
+}
+
+impl FilterCounters {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Counts dropped records.
+    pub fn dropped(&self, records: u64) {
+        self.drop_records.add(records);
+    }
+
+    pub(super) fn count(&self) -> FilterCount {
+        let drop_records = self.drop_records.get();
+        FilterCount { name: self.name.clone(), drop_records, add_records: 0 }
+    }
+}
+
+/// What an output counts besides its account.
+#[derive(Debug, Default)]
+pub struct OutputCounters {
+    /// The instance.
+    pub name: String,
+    /// The output's account in the ledger.
+    pub account: Arc<Account>,
+    /// Requests sent.
+    pub requests: Counter,
+    /// Bytes of request bodies that were accepted.
+    pub bytes: Counter,
+    /// Batches refused for good.
+    pub errors: Counter,
+    /// Attempts that are made again.
+    pub retries: Counter,
+    /// Records in them.
+    pub retried_records: Counter,
+    /// Batches given up after their retries.
+    pub retries_failed: Counter,
+    /// Attempts answered with throttling.
+    pub throttled: Counter,
+    /// Records in attempts whose fate is unknown and that are made again: these may arrive twice.
+    pub ambiguous_records: Counter,
+    /// Records too large for one event: cut into parts, or their longest text shortened.
+    pub oversized_records: Counter,
+}
+
+impl OutputCounters {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn count(&self) -> OutputCount {
+        let balance = self.account.balance();
+        OutputCount {
+            name: self.name.clone(),
+            proc_records: balance.delivered,
+            proc_bytes: self.bytes.get(),
+            errors: self.errors.get(),
+            retries: self.retries.get(),
+            retries_failed: self.retries_failed.get(),
+            dropped_records: balance.dropped.iter().sum(),
+            retried_records: self.retried_records.get(),
+        }
+    }
+}
