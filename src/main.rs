@@ -123,9 +123,12 @@ fn close(account: &Account) -> ExitCode {
     for (output, balance) in &account.outputs {
         tracing::info!("account of {output}: {balance}");
     }
-    let lost = account.lost();
-    tracing::info!("account: {}, lost={lost}", account.ingest);
-    if lost == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_LEFT) }
+    tracing::info!("account: {} lost={}", account.ingest, account.lost());
+    status(account)
+}
+
+fn status(account: &Account) -> ExitCode {
+    if account.left() == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_LEFT) }
 }
 
 #[cfg(feature = "local")]
@@ -157,8 +160,7 @@ fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
 fn demo(runtime: &runtime::Runtime, options: cli::DemoOptions, started: Instant) -> ExitCode {
     log::start(Level::WARN);
     match runtime.block_on(firelane::demo::run(&options, &mut io::stdout(), started)) {
-        Ok(account) if account.lost() == 0 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(EXIT_LEFT),
+        Ok(account) => status(&account),
         Err(error) => fail(&error.to_string()),
     }
 }

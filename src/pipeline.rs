@@ -175,10 +175,22 @@ impl Pipeline {
         for (output, buffer) in self.outputs {
             behind.spawn_on(output.run(buffer, stop.clone()), delivery.handle());
         }
-        input::run(self.listeners, self.intake, stop).await;
-        while let Some(ended) = behind.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!("a part of the pipeline ended early: {error}");
+        let reading = input::run(self.listeners, self.intake, stop);
+        tokio::pin!(reading);
+        let mut is_reading = true;
+        loop {
+            tokio::select! {
+                () = &mut reading, if is_reading => is_reading = false,
+                ended = behind.join_next() => match ended {
+                    Some(Ok(())) => {}
+                    // Half a pipeline would only look alive: end, so that the task is restarted.
+                    Some(Err(error)) => {
+                        tracing::error!("a part of the pipeline failed, ending: {error}");
+                        break;
+                    }
+                    None if is_reading => (&mut reading).await,
+                    None => break,
+                },
             }
         }
         let outputs = self.telemetry.outputs.iter();
@@ -193,8 +205,17 @@ impl Account {
     /// Records that were wanted and did not arrive: dropped without being asked to, or left.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        let outputs = self.outputs.iter().map(|(_, balance)| balance.lost() + balance.held);
-        self.ingest.lost() + self.ingest.held + outputs.sum::<u64>()
+        self.balances().map(Balance::lost).sum()
+    }
+
+    /// Records that nothing was decided about before the end.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.balances().map(Balance::left).sum()
+    }
+
+    fn balances(&self) -> impl Iterator<Item = &Balance> {
+        self.outputs.iter().map(|(_, balance)| balance).chain([&self.ingest])
     }
 }
 

@@ -103,10 +103,10 @@ impl Application {
         writer.ext(0, &time);
         writer.map_header(u32::try_from(4 + more.len()).unwrap_or(4));
         let fields: [(&[u8], &[u8]); 4] = [
-            (b"container_id", CONTAINER_ID),
-            (b"container_name", CONTAINER_NAME),
-            (b"source", source.as_bytes()),
             (b"log", line.as_bytes()),
+            (b"source", source.as_bytes()),
+            (b"container_name", CONTAINER_NAME),
+            (b"container_id", CONTAINER_ID),
         ];
         let more = more.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
         for (key, value) in fields.into_iter().chain(more) {

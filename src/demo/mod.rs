@@ -215,11 +215,8 @@ fn show(out: &mut impl io::Write, shown: &Shown) -> io::Result<()> {
         // Writing to a `String` cannot fail.
         let _ = write!(message, "… ({} bytes)", event.message.len());
     }
-    writeln!(
-        out,
-        "{} {} {hour:02}:{minute:02}:{second:02}.{milli:03} {message}",
-        event.group, event.stream
-    )
+    writeln!(out, "{hour:02}:{minute:02}:{second:02}.{milli:03} {} {}", event.group, event.stream)?;
+    writeln!(out, "    {message}")
 }
 
 fn close(out: &mut impl io::Write, account: &Account, taken: u64) -> io::Result<()> {

@@ -191,15 +191,22 @@ impl Connection {
     }
 
     async fn hand_on(&mut self, allocated: usize) -> Result<(), End> {
-        // Acks are due once what they confirm is taken in, which is the order of the items.
+        // Acks are due once what they confirm is taken in, which is the order of the items. An end
+        // comes after the last item: all that was read gets its place in the ledger.
+        let mut handed_on = Ok(());
         for item in std::mem::take(&mut self.items) {
             match item {
-                Item::Entries(tagged) => self.take_in(tagged, allocated).await?,
-                Item::Ack(bytes) => self.socket.write_all(&bytes).await?,
+                Item::Entries(tagged) => {
+                    handed_on = handed_on.and(self.take_in(tagged, allocated).await);
+                }
+                Item::Ack(bytes) if handed_on.is_ok() => {
+                    handed_on = self.socket.write_all(&bytes).await.map_err(End::Failed);
+                }
+                Item::Ack(_) => {}
                 Item::Odd(reason, amount) => self.counters.odd(reason, amount),
             }
         }
-        Ok(())
+        handed_on
     }
 
     async fn take_in(&mut self, mut tagged: TaggedEntries, allocated: usize) -> Result<(), End> {

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::chunk::Chunk;
 use crate::clock;
-use crate::ledger::{Account, Budget, Permit, Share};
+use crate::ledger::{Account, Budget, Permit, Reason, Share};
 use crate::lifecycle::{Stop, StopReceiver};
 use crate::record::chunk::TaggedEntries;
 use crate::record::fields::SharedFields;
@@ -66,11 +66,17 @@ impl Intake {
         Self { ring, budget, account, turn, activity: Arc::default() }
     }
 
+    /// Lets nothing more in: whoever waits for room goes on at once and finds the ring closed.
+    pub fn close(&self) {
+        self.ring.close();
+        self.budget.close();
+    }
+
     /// Hands entries on; waits while the ring is full.
     ///
     /// # Errors
     ///
-    /// The ring is closed: the process is past its time to read. The records were never entered.
+    /// The ring is closed: the process is past its time to read. The records are counted as left.
     pub async fn take_in(&self, tagged: TaggedEntries, share: Share) -> Result<(), Closed<()>> {
         let records = tagged.entries.len() as u64;
         let chunk = Chunk {
@@ -81,7 +87,7 @@ impl Intake {
             permit: Permit::new(self.account.receive(records), share),
         };
         self.ring.push(chunk).await.map_err(|Closed(chunk)| {
-            chunk.dropped(crate::ledger::Reason::Stopped);
+            chunk.dropped(Reason::Stopped);
             Closed(())
         })
     }
@@ -121,18 +127,22 @@ pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceive
         accepting.spawn(listener.accept(intake.clone()));
     }
     let stop = stop.stopping().await;
-    // One more round for peers that had connected before the signal: their accept is due.
-    tokio::task::yield_now().await;
     let last = reading_ends(stop);
-    while !intake.activity.is_silent(clock::now()) {
+    loop {
+        // Before the first look too: peers that connected just before the signal are accepted.
+        tokio::time::sleep(SILENCE_LOOK).await;
+        if intake.activity.is_silent(clock::now()) {
+            break;
+        }
         if last.is_some_and(|last| clock::now() >= last) {
             tracing::warn!("peers were still sending when the time to read was up");
             break;
         }
-        tokio::time::sleep(SILENCE_LOOK).await;
     }
+    intake.close();
+    // Whoever waited for room gives its records their outcome now; then nobody holds any.
+    tokio::task::yield_now().await;
     accepting.shutdown().await;
-    intake.ring.close();
 }
 
 fn reading_ends(stop: Stop) -> Option<Instant> {

@@ -72,11 +72,17 @@ impl Balance {
         self.dropped.get(reason as usize).copied().unwrap_or(0)
     }
 
-    /// Records dropped that the configuration did not ask to drop.
+    /// Records that were wanted and are not delivered: dropped without being asked to, or left.
     #[must_use]
     pub fn lost(&self) -> u64 {
         let unintended = Reason::ALL.into_iter().filter(|reason| !reason.is_intended());
-        unintended.map(|reason| self.dropped_for(reason)).sum()
+        self.held + unintended.map(|reason| self.dropped_for(reason)).sum::<u64>()
+    }
+
+    /// Records that nothing was decided about before the end.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.held + self.dropped_for(Reason::Stopped) + self.dropped_for(Reason::Lost)
     }
 }
 
@@ -86,13 +92,33 @@ impl std::fmt::Display for Balance {
         if self.merged > 0 {
             write!(f, " merged={}", self.merged)?;
         }
-        write!(f, " dropped={}", self.dropped.iter().sum::<u64>())?;
-        for reason in Reason::ALL {
+        let dropped = self.dropped.iter().sum::<u64>() + self.held - self.left();
+        write!(f, " dropped={dropped}")?;
+        let decided = |reason: &Reason| !matches!(reason, Reason::Stopped | Reason::Lost);
+        for reason in Reason::ALL.into_iter().filter(decided) {
             match self.dropped_for(reason) {
                 0 => {}
                 records => write!(f, " dropped_{}={records}", reason.as_str())?,
             }
         }
-        write!(f, " left={}", self.held)
+        write!(f, " left={}", self.left())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_one_line_whose_numbers_add_up() {
+        let account = Arc::new(Account::default());
+        let mut receipt = account.receive(10);
+        receipt.delivered(5);
+        receipt.dropped(2, Reason::TooOld);
+        receipt.dropped(1, Reason::Stopped);
+        let line = account.balance().to_string();
+        assert_eq!(line, "received=10 delivered=5 dropped=2 dropped_too_old=2 left=3");
+        assert_eq!((account.balance().lost(), account.balance().left()), (5, 3));
+        receipt.delivered(2);
     }
 }

@@ -34,10 +34,9 @@ impl Budget {
     }
 
     /// Waits until `bytes` are free and takes them. More than there can ever be is cut to all of
-    /// the budget, so that nobody waits for ever.
+    /// the budget, so that nobody waits for ever. Of a closed budget it takes nothing, at once.
     pub async fn take(&self, bytes: usize) -> Share {
         let bytes = self.clamp(bytes);
-        // The semaphore is never closed, so the only error cannot come.
         Share { permit: Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok() }
     }
 
@@ -47,6 +46,11 @@ impl Budget {
         let bytes = self.clamp(bytes);
         let permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
         Some(Share { permit: Some(permit) })
+    }
+
+    /// Gives out nothing more; whoever waits goes on with nothing.
+    pub fn close(&self) {
+        self.bytes.close();
     }
 
     /// Whether so much is in use that readers wait, or are about to.
@@ -128,6 +132,14 @@ mod tests {
         share.join(part);
         share.shrink_to(5);
         assert_eq!((share.bytes(), budget.used_bytes()), (5, 5));
+    }
+
+    #[tokio::test]
+    async fn a_closed_budget_makes_nobody_wait() {
+        let budget = Budget::new(10);
+        let all = budget.take(10).await;
+        budget.close();
+        assert_eq!((budget.take(1).await.bytes(), all.bytes()), (0, 10));
     }
 
     #[test]

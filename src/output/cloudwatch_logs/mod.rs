@@ -24,8 +24,9 @@ use std::future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::sleep_until;
 
 use crate::buffer::Buffer;
@@ -42,6 +43,7 @@ use delivery::{Delivery, Settings};
 use naming::Naming;
 use sender::{Class, ConnectError, Encoding, Keys, Put, SendError, Sender};
 pub use stream::Batch;
+use target::Target;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,9 +164,12 @@ impl CloudwatchLogs {
     /// Takes a chunk and all that wait behind it.
     fn take(&mut self, first: Chunk, buffer: &Buffer) {
         let now = clock::now();
+        self.name_pending();
         let mut next = Some(first);
         while let Some(chunk) = next {
-            match self.naming.target(&chunk.tag, now) {
+            // Behind one that waits for its name all wait, to keep their order.
+            let target = self.naming.target(&chunk.tag, now).filter(|_| self.unnamed.is_empty());
+            match target {
                 Some(target) => self.delivery.push(&target, chunk, now),
                 None => self.unnamed.push_back(chunk),
             }
@@ -200,8 +205,11 @@ impl CloudwatchLogs {
             let (sender, creation) = (sender.clone(), Arc::clone(&self.creation));
             let stop = stop.clone();
             answers.spawn(async move {
+                let (target, body) = (Arc::clone(&batch.target), batch.sealed.body.clone());
+                // A task of its own: a defect in there must cost an attempt, not the events.
+                let mut attempt = AbortOnDrop(tokio::spawn(attempt(sender, creation, target, body)));
                 let answer = tokio::select! {
-                    answer = attempt(&sender, &creation, &batch) => Some(answer),
+                    answer = &mut attempt.0 => Some(answer.unwrap_or_else(|e| Err(failed_task(&e)))),
                     () = deadline(stop) => None,
                 };
                 (batch, answer)
@@ -209,7 +217,7 @@ impl CloudwatchLogs {
         }
     }
 
-    fn answered(&mut self, answer: Result<Answer, tokio::task::JoinError>) {
+    fn answered(&mut self, answer: Result<Answer, JoinError>) {
         let now = clock::now();
         match answer {
             Ok((batch, Some(Ok(put)))) => self.delivery.accepted(batch, &put, now),
@@ -266,14 +274,40 @@ impl Client {
 }
 
 /// Sends a batch; where its stream is missing, creates that and sends the same batch again.
-async fn attempt(sender: &Sender, creation: &Creation, batch: &Batch) -> Result<Put, SendError> {
-    let put = || sender.put(batch.sealed.body.clone(), Encoding::Plain);
+async fn attempt(
+    sender: Sender,
+    creation: Arc<Creation>,
+    target: Arc<Target>,
+    body: Bytes,
+) -> Result<Put, SendError> {
+    let put = || sender.put(body.clone(), Encoding::Plain);
     match put().await {
         Err(error) if error.class == Class::NotFound => {
-            creation.create(sender, &batch.target).await?;
+            creation.create(&sender, &target).await?;
             put().await
         }
         answer => answer,
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The fate of a batch whose attempt panicked is unknown.
+fn failed_task(error: &JoinError) -> SendError {
+    SendError {
+        class: Class::Transient,
+        code: "Defect".to_owned(),
+        message: error.to_string(),
+        status: None,
+        is_ambiguous: true,
+        retry_after: None,
     }
 }
 
