@@ -84,3 +84,67 @@ impl Chunk {
         self.permit.receipt.dropped(records, reason);
     }
 }
+
+/// Chunks for tests, and what is in them.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ledger::Share;
+    use crate::record::map;
+    use crate::record::msgpack::{Reader, Writer};
+    use crate::record::time::EventTime;
+
+    /// A record of text fields.
+    pub(crate) type Fields<'a> = &'a [(&'a str, &'a str)];
+
+    /// A chunk of these records, one a second from 1,700,000,000 on.
+    pub(crate) fn chunk(account: &Arc<Account>, tag: &str, records: &[Fields<'_>]) -> Chunk {
+        let (mut data, mut entries) = (Vec::new(), Vec::new());
+        for (at, fields) in records.iter().enumerate() {
+            let start = u32::try_from(data.len()).expect("small");
+            let mut writer = Writer::new(&mut data);
+            writer.map_header(u32::try_from(fields.len()).expect("small"));
+            for (key, value) in *fields {
+                writer.str(key.as_bytes());
+                writer.str(value.as_bytes());
+            }
+            let end = u32::try_from(data.len()).expect("small");
+            let second = i64::try_from(at).expect("small");
+            entries.push(Entry {
+                time: EventTime::from_parts(1_700_000_000 + second, 0),
+                start,
+                end,
+            });
+        }
+        let receipt = account.receive(records.len() as u64);
+        Chunk {
+            tag: tag.into(),
+            entries: Arc::new(Entries { data: Bytes::from(data), entries }),
+            shared: SharedFields::default(),
+            arrived: crate::clock::now(),
+            permit: Permit::new(receipt, Share::empty()),
+        }
+    }
+
+    /// The records' own fields as `key=value`, then the shared ones; settles the chunk.
+    pub(crate) fn lines(chunk: Chunk) -> Vec<String> {
+        let text = |msgpack: &[u8]| {
+            String::from_utf8_lossy(Reader::new(msgpack).text().expect("text")).into_owned()
+        };
+        let shared = chunk.shared.as_slice().iter().map(|field| {
+            let [key, value] = [&field.key, &field.value].map(|one| String::from_utf8_lossy(one));
+            format!("{key}={value}")
+        });
+        let shared: Vec<_> = shared.collect();
+        let line = |record| {
+            let own = map::pairs(record).expect("a map");
+            let own = own.map(|pair| format!("{}={}", text(pair.key), text(pair.value)));
+            own.chain(shared.iter().cloned()).collect::<Vec<_>>().join(" ")
+        };
+        let lines = chunk.entries.iter().map(|(_, record)| line(record)).collect();
+        chunk.delivered();
+        lines
+    }
+}

@@ -58,3 +58,29 @@ fn places(patterns: &[TagMatch], tag: &Tag) -> Vec<usize> {
     let matching = patterns.iter().enumerate().filter(|(_, one)| one.matches(tag.as_bytes()));
     matching.map(|(place, _)| place).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> TagMatch {
+        TagMatch::new(Some(text), None).expect("a pattern")
+    }
+
+    #[test]
+    fn a_tag_meets_what_matches_it_in_the_order_of_the_configuration() {
+        let outputs = vec![pattern("app*"), pattern("*"), pattern("other")];
+        let mut router = Router::new(vec![pattern("*"), pattern("x")], outputs);
+        let plan = router.plan(&"app-firelens-1".into());
+        assert_eq!((plan.filters.as_slice(), plan.outputs.as_slice()), (&[0][..], &[0, 1][..]));
+    }
+
+    #[test]
+    fn more_tags_than_plans_are_kept_still_find_their_way() {
+        let mut router = Router::new(Vec::new(), vec![pattern("*")]);
+        for tag in 0..=PLANS_MAX {
+            assert_eq!(router.plan(&tag.to_string().as_str().into()).outputs, [0]);
+            assert!(router.plans.len() <= PLANS_MAX);
+        }
+    }
+}

@@ -72,3 +72,63 @@ fn hit(rule: &Rule, record: &[u8], shared: &SharedFields) -> bool {
         Outcome::NoMatch | Outcome::StepLimit => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::chunk::fixture::{chunk, lines};
+    use crate::ledger::{Account, Reason};
+    use crate::record::pattern::Pattern;
+
+    fn grep(logical_op: LogicalOp, rules: &[(bool, &str, &str)]) -> Grep {
+        let rule = |&(keep, key, pattern): &(bool, &str, &str)| Rule {
+            keep,
+            key: vec![key.to_owned()],
+            pattern: Pattern::new(pattern).expect("a pattern"),
+        };
+        Grep::new(Config { rules: rules.iter().map(rule).collect(), logical_op })
+    }
+
+    fn kept(grep: &Grep, logs: &[&str]) -> Vec<String> {
+        let account = Arc::new(Account::default());
+        let records: Vec<_> = logs.iter().map(|log| [("log", *log)]).collect();
+        let records: Vec<&[_]> = records.iter().map(|one| one.as_slice()).collect();
+        let kept = grep.apply(chunk(&account, "t", &records)).map(lines).unwrap_or_default();
+        let dropped = account.balance().dropped_for(Reason::Filtered);
+        assert_eq!(dropped + kept.len() as u64, logs.len() as u64);
+        kept
+    }
+
+    #[test]
+    fn a_regex_keeps_what_it_hits_and_an_exclude_drops_it() {
+        let regex = grep(LogicalOp::Legacy, &[(true, "log", "err")]);
+        assert_eq!(kept(&regex, &["an error", "fine"]), ["log=an error"]);
+        let exclude = grep(LogicalOp::Legacy, &[(false, "log", "err")]);
+        assert_eq!(kept(&exclude, &["an error", "fine"]), ["log=fine"]);
+    }
+
+    #[test]
+    fn in_legacy_mode_the_first_rule_that_decides_is_the_answer() {
+        let rules =
+            grep(LogicalOp::Legacy, &[(false, "log", "b"), (true, "log", "a"), (true, "log", "c")]);
+        assert_eq!(kept(&rules, &["ab", "a", "c"]), ["log=a"]);
+    }
+
+    #[test]
+    fn and_wants_all_hits_and_or_wants_one() {
+        let both = [(true, "log", "a"), (true, "log", "b")];
+        assert_eq!(kept(&grep(LogicalOp::And, &both), &["a", "ab"]), ["log=ab"]);
+        assert_eq!(kept(&grep(LogicalOp::Or, &both), &["a", "c"]), ["log=a"]);
+        let neither = [(false, "log", "a"), (false, "log", "b")];
+        assert_eq!(kept(&grep(LogicalOp::And, &neither), &["a", "ab"]), ["log=a"]);
+        assert_eq!(kept(&grep(LogicalOp::Or, &neither), &["a", "c"]), ["log=c"]);
+    }
+
+    #[test]
+    fn a_field_that_is_missing_never_hits() {
+        assert_eq!(kept(&grep(LogicalOp::Legacy, &[(true, "other", ".*")]), &["a"]), [""; 0]);
+        assert_eq!(kept(&grep(LogicalOp::Legacy, &[(false, "other", ".*")]), &["a"]), ["log=a"]);
+    }
+}

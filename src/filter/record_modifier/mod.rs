@@ -112,3 +112,55 @@ impl RecordModifier {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::fixture::{Fields, chunk, lines};
+    use crate::ledger::Account;
+
+    fn modified(config: Config, records: &[Fields<'_>]) -> (Vec<String>, u64) {
+        let account = Arc::new(Account::default());
+        let mut filter = RecordModifier::new(config);
+        let lines = filter.apply(chunk(&account, "t", records)).map(lines).unwrap_or_default();
+        (lines, account.balance().dropped_for(Reason::Filtered))
+    }
+
+    fn config(records: &[(&str, &str)], remove: &[&str], allow: &[&str]) -> Config {
+        let keys = |keys: &[&str]| keys.iter().map(|key| config::KeyPattern::new(key)).collect();
+        let records = records.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config { records, remove_keys: keys(remove), allow_keys: keys(allow), uuid_key: None }
+    }
+
+    #[test]
+    fn fields_are_appended_to_every_record_without_touching_its_bytes() {
+        let (lines, _) =
+            modified(config(&[("a", "1"), ("b", "2")], &[], &[]), &[&[("log", "x")], &[]]);
+        assert_eq!(lines, ["log=x a=1 b=2", "a=1 b=2"]);
+    }
+
+    #[test]
+    fn two_chunks_alike_share_one_list_of_fields() {
+        let account = Arc::new(Account::default());
+        let mut filter = RecordModifier::new(config(&[("a", "1")], &[], &[]));
+        let chunks = [(); 2].map(|()| filter.apply(chunk(&account, "t", &[&[]])).expect("kept"));
+        assert!(chunks[0].shared.is_same(&chunks[1].shared));
+        chunks.into_iter().for_each(Chunk::delivered);
+    }
+
+    #[test]
+    fn keys_are_removed_before_fields_are_appended() {
+        let removed = config(&[("a", "new")], &["a", "tmp*"], &[]);
+        let (lines, _) = modified(removed, &[&[("A", "old"), ("tmp1", "x"), ("log", "y")]]);
+        assert_eq!(lines, ["log=y a=new"]);
+        let allowed = config(&[], &[], &["log"]);
+        assert_eq!(modified(allowed, &[&[("a", "1"), ("log", "y")]]).0, ["log=y"]);
+    }
+
+    #[test]
+    fn a_record_that_is_empty_then_is_dropped() {
+        assert_eq!(modified(config(&[], &["log"], &[]), &[&[("log", "x")], &[("k", "v")]]), {
+            (vec!["k=v".to_owned()], 1)
+        });
+    }
+}

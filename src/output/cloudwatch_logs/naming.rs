@@ -102,3 +102,54 @@ fn stream_of_task(snapshot: Option<&Snapshot>, tag: &str) -> String {
         None => tag.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_task(now: Instant) -> (Naming, watch::Sender<Option<Arc<Snapshot>>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Naming::new(LogGroupName::FromTask, StreamName::FromTask, receiver, now), sender)
+    }
+
+    fn task() -> Arc<Snapshot> {
+        let body = br#"{"Cluster":"c","TaskARN":"arn:aws:ecs:eu-west-1:1:task/c/0ab","Family":"web","Revision":"3"}"#;
+        Arc::new(Snapshot::parse(body).expect("a task"))
+    }
+
+    #[test]
+    fn a_prefix_is_followed_by_the_tag() {
+        let (_, receiver) = watch::channel(None);
+        let group = LogGroupName::Fixed("g".to_owned());
+        let stream = StreamName::Prefix("p-".to_owned());
+        let mut naming = Naming::new(group, stream, receiver, clock_now());
+        let target = naming.target(&"app-firelens-1".into(), clock_now()).expect("known");
+        assert_eq!(*target, Target::new("g", "p-app-firelens-1"));
+        assert_eq!(naming.gives_up_at(), None);
+    }
+
+    #[test]
+    fn names_of_the_task_wait_for_its_metadata() {
+        let now = clock_now();
+        let (mut naming, sender) = from_task(now);
+        let tag: Tag = "app-firelens-0ab".into();
+        assert_eq!(naming.target(&tag, now), None);
+        sender.send_replace(Some(task()));
+        assert_eq!(naming.target(&tag, now).as_deref(), Some(&Target::new("/ecs/web", "app/0ab")));
+    }
+
+    #[test]
+    fn and_not_for_ever() {
+        let now = clock_now();
+        let (mut naming, _sender) = from_task(now);
+        let tag: Tag = "app-firelens-0ab".into();
+        let late = naming.gives_up_at().expect("it waits");
+        assert_eq!(late, now + TASK_WAIT);
+        let target = naming.target(&tag, late).expect("without the task");
+        assert_eq!(*target, Target::new(GROUP_WITHOUT_TASK, "app-firelens-0ab"));
+    }
+
+    fn clock_now() -> Instant {
+        crate::clock::now()
+    }
+}

@@ -228,3 +228,6 @@ fn push_entry(entries: &mut Vec<Entry>, time: EventTime, start: usize, end: usiz
         entries.push(Entry { time, start, end });
     }
 }
+
+#[cfg(test)]
+mod tests;
