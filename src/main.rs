@@ -11,7 +11,7 @@ use firelane::cli::{self, CheckOptions, Command, EXIT_USAGE, RunOptions};
 use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel};
 use firelane::lifecycle::signal::Signals;
 use firelane::lifecycle::{StopReceiver, StopSender, stop_channel};
-use firelane::pipeline::{Account, Enrichment};
+use firelane::pipeline::{Account, Enrichment, reading_runtime};
 use firelane::sidecar::Sidecar;
 use firelane::telemetry::log;
 use firelane::{check, clock, healthcheck};
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     // One thread reads and waits; what delivers has its own.
-    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match reading_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}")),
     };

@@ -219,6 +219,15 @@ impl Account {
     }
 }
 
+/// The runtime for the inputs: the calling thread.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn reading_runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().on_thread_park(input::rest::before_park).enable_all().build()
+}
+
 /// The runtime for ingest and outputs: as many threads as the process may use processors, which
 /// the standard library reads from the cgroup.
 ///

@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::item::{Item, Progress};
 use super::socket::{Peer, Socket};
-use super::{Intake, forward, tcp};
+use super::{Intake, forward, rest, tcp};
 use crate::chunk::Chunk;
 use crate::clock;
 use crate::ledger::Share;
@@ -128,6 +128,7 @@ impl Connection {
             }
             Err(error) => return Err(End::Failed(error)),
         };
+        rest::read(read);
         room.shrink_to(read);
         self.share.join(room);
         self.intake.activity.read(clock::now());

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod forward;
 pub mod item;
 pub mod listener;
+pub mod rest;
 pub mod socket;
 pub mod tcp;
 

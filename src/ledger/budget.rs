@@ -59,6 +59,12 @@ impl Budget {
         self.bytes_max() - self.used_bytes() < SHORT_BYTES.min(self.bytes_max() / 4)
     }
 
+    /// Whether more than half is in use.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.used_bytes() > self.bytes_max() / 2
+    }
+
     /// Bytes in use.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {

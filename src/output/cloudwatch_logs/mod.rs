@@ -201,6 +201,7 @@ impl CloudwatchLogs {
 
     fn send_due(&mut self, answers: &mut JoinSet<Answer>, stop: &StopReceiver) {
         let Client::Ready(sender) = &self.client else { return };
+        self.delivery.crowded(self.budget.is_crowded(), clock::now());
         while let Some(batch) = self.delivery.next_batch(clock::now()) {
             let (sender, creation) = (sender.clone(), Arc::clone(&self.creation));
             let stop = stop.clone();

@@ -53,6 +53,8 @@ pub struct Delivery {
     pace: Pace,
     chance: Rng,
     in_flight: usize,
+    /// Memory is used to more than half: full batches go at once.
+    is_crowded: bool,
     is_stopping: bool,
     incident: Incident,
 }
@@ -72,6 +74,7 @@ impl Delivery {
             agenda_number: 0,
             pace: Pace::default(),
             in_flight: 0,
+            is_crowded: false,
             is_stopping: false,
         }
     }
@@ -89,12 +92,23 @@ impl Delivery {
         let is_waiting = stream.backoff.failures() > 0;
         match stream.agenda {
             // A failed stream waits out its time, however much comes meanwhile.
-            Some(_) if is_waiting || !stream.is_full() => {}
+            Some(_) if is_waiting || !(self.is_crowded && stream.is_full()) => {}
             Some(_) => self.schedule(target, now),
             None => {
                 let due = self.due(target, now);
                 self.schedule(target, due);
             }
+        }
+    }
+
+    /// Says whether memory is used to more than half.
+    ///
+    /// While it is not, even a full batch waits for its flush interval: a container that writes its
+    /// last lines needs the processor for having them read, and these are lost if they are not.
+    pub fn crowded(&mut self, is_crowded: bool, now: Instant) {
+        let was_crowded = std::mem::replace(&mut self.is_crowded, is_crowded);
+        if is_crowded && !was_crowded {
+            self.reschedule(now, |stream| stream.is_full() && stream.backoff.failures() == 0);
         }
     }
 
@@ -198,11 +212,7 @@ impl Delivery {
     /// From now on nothing waits for more to come.
     pub fn stop(&mut self, now: Instant) {
         self.is_stopping = true;
-        let targets: Vec<_> = self.agenda.values().cloned().collect();
-        for target in targets {
-            let due = self.due(&target, now);
-            self.schedule(&target, due);
-        }
+        self.reschedule(now, |_| true);
     }
 
     /// Whether nothing waits and nothing is on its way.
@@ -225,6 +235,17 @@ impl Delivery {
         give_up(batch.pieces, Reason::Stopped);
     }
 
+    /// Looks anew when those streams are due that the test picks.
+    fn reschedule(&mut self, now: Instant, picks: impl Fn(&Stream) -> bool) {
+        let targets: Vec<_> = self.agenda.values().cloned().collect();
+        for target in targets {
+            if self.streams.get(&target).is_some_and(&picks) {
+                let due = self.due(&target, now);
+                self.schedule(&target, due);
+            }
+        }
+    }
+
     fn count_failure(&self, batch: &Batch, error: &SendError) {
         if error.class == Class::Throttled {
             self.counters.throttled.add(1);
@@ -237,7 +258,7 @@ impl Delivery {
     /// When a stream's next batch is due.
     fn due(&self, target: &Arc<Target>, now: Instant) -> Instant {
         let Some(stream) = self.streams.get(target) else { return now };
-        if self.is_stopping || stream.is_full() {
+        if self.is_stopping || (self.is_crowded && stream.is_full()) {
             return now;
         }
         let oldest = stream.oldest().unwrap_or(now);

@@ -116,16 +116,31 @@ fn a_batch_waits_for_more_until_the_flush_interval_and_no_longer() {
 }
 
 #[test]
-fn a_full_batch_is_due_at_once() {
+fn a_full_batch_waits_for_its_flush_interval_while_memory_is_free() {
     let mut bench = bench(RetryLimit::Unlimited);
     let chunk = bench.chunk(0, 1_200, 1_000);
     bench.delivery.push(&target(0), chunk, bench.now);
-    let batch = bench.delivery.next_batch(bench.now).expect("full");
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now + FLUSH));
+    let batch = bench.batch();
     assert!(batch.records() < 1_200, "the rest waits for the next one");
     bench.accept(batch);
-    let batch = bench.batch();
+    let batch = bench.delivery.next_batch(bench.now).expect("as old as the first");
     bench.accept(batch);
     assert_eq!(bench.counters.account.balance().delivered, 1_200);
+}
+
+#[test]
+fn a_full_batch_is_due_at_once_where_memory_is_used_to_more_than_half() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    let (before, after) = (bench.chunk(0, 1_200, 1_000), bench.chunk(0, 1_200, 1_000));
+    bench.delivery.push(&target(0), before, bench.now);
+    bench.delivery.crowded(true, bench.now);
+    bench.delivery.push(&target(1), after, bench.now);
+    for _ in 0..2 {
+        let batch = bench.delivery.next_batch(bench.now).expect("full");
+        bench.accept(batch);
+    }
+    bench.delivery.abandon();
 }
 
 #[test]
