@@ -70,11 +70,12 @@ impl Sidecar {
         let started_unix = clock::unix_now();
         let around = Around { snapshot, keys: keys(environment), started, started_unix };
         let pipeline = Pipeline::bind(config, enrichment, around).await?;
-        let delivery = delivery_runtime().map_err(StartError::Runtime)?;
         let admin = match http_server {
             Some(server) => Some(monitor(server, &pipeline).await?),
             None => None,
         };
+        // After all that can fail: a runtime must not be dropped by what runs on another.
+        let delivery = delivery_runtime().map_err(StartError::Runtime)?;
         match ecs::Endpoint::from_environment(|name| environment.get(name).map(str::to_owned)) {
             Ok(Some(endpoint)) => {
                 // It runs as long as anybody listens; nothing waits for it.
@@ -130,4 +131,28 @@ fn keys(environment: &Environment) -> Option<Keys> {
     let get = |name| environment.get(name).map(str::to_owned);
     let (id, secret) = get("AWS_ACCESS_KEY_ID").zip(get("AWS_SECRET_ACCESS_KEY"))?;
     Some(Keys { id, secret, token: get("AWS_SESSION_TOKEN") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config;
+
+    #[tokio::test]
+    async fn a_taken_monitoring_port_is_an_error() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let text = format!(
+            "[SERVICE]\n    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port {port}\n"
+        );
+        let files =
+            std::collections::BTreeMap::from([(PathBuf::from("a.conf"), text.into_bytes())]);
+        let environment = Environment::default();
+        let config = config::load(Path::new("a.conf"), &files, &environment).unwrap();
+        let started = Sidecar::start(config, Enrichment::Off, &environment, clock::now()).await;
+        assert!(matches!(started, Err(StartError::Admin(_))), "{started:?}");
+    }
 }
