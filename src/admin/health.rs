@@ -14,7 +14,7 @@ pub const PERIOD_SAMPLES_MAX: usize = 86_400;
 pub struct HealthLimits {
     /// `HC_Errors_Count`: this many errors within the period are still healthy.
     pub errors_max: u64,
-    /// `HC_Retry_Failure_Count`: this many chunks given up within the period are still healthy.
+    /// `HC_Retry_Failure_Count`: this many attempts beyond the retries are still healthy.
     pub retries_failed_max: u64,
     /// `HC_Period`: samples, one a second, that the window holds. At least 1 is kept.
     pub period_samples: usize,

@@ -30,7 +30,9 @@ const OUTPUT_COUNTERS: [OfOutput; 8] = [
     ("firelane_output_bytes_total", "Bytes of accepted request bodies", |one| one.bytes.get()),
     ("firelane_output_errors_total", "Batches refused for good", |one| one.errors.get()),
     ("firelane_output_retries_total", "Attempts made again", |one| one.retries.get()),
-    ("firelane_output_retries_failed_total", "Batches given up", |one| one.retries_failed.get()),
+    ("firelane_output_retries_failed_total", "Attempts that failed beyond Retry_Limit", |one| {
+        one.retries_failed.get()
+    }),
     ("firelane_output_throttled_total", "Attempts answered with throttling", |one| {
         one.throttled.get()
     }),

@@ -67,7 +67,7 @@ pub struct OutputCount {
     pub errors: u64,
     /// Attempts that are made again.
     pub retries: u64,
-    /// Batches given up after their retries.
+    /// Attempts that failed beyond `Retry_Limit`.
     pub retries_failed: u64,
     /// Records dropped.
     pub dropped_records: u64,

@@ -243,6 +243,23 @@ fn a_batch_beyond_its_retry_limit_is_kept_until_room_is_needed() {
 }
 
 #[test]
+fn attempts_beyond_the_retry_limit_are_counted_although_the_batch_is_kept() {
+    let mut bench = bench(RetryLimit::Retries(2));
+    bench.push(0, 0, 1);
+    for _ in 0..2 {
+        let batch = bench.batch();
+        bench.fail(batch, Class::NotFound, false);
+    }
+    assert_eq!(bench.counters.retries_failed.get(), 0);
+    let batch = bench.batch();
+    bench.fail(batch, Class::NotFound, false);
+    assert_eq!(bench.counters.retries_failed.get(), 1);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert_eq!(bench.counters.account.balance().delivered, 1);
+}
+
+#[test]
 fn no_retries_is_meant_literally() {
     let mut bench = bench(RetryLimit::NoRetries);
     bench.push(0, 0, 1);
