@@ -59,7 +59,12 @@ pub fn reply(path: &str, telemetry: &Telemetry, now: Instant, is_healthy: Option
         "/api/v1/uptime" => Reply::ok(JSON, uptime(telemetry.uptime(now))),
         "/api/v1/health" => is_healthy.map_or_else(Reply::not_found, health),
         "/api/v1/metrics" => Reply::ok(JSON, metrics_json(telemetry)),
-        "/api/v1/metrics/prometheus" => Reply::ok(PROMETHEUS, metrics_text(telemetry, now)),
+        "/api/v1/metrics/prometheus" => {
+            Reply::ok(PROMETHEUS, metrics_text(telemetry, now, Stamps::Milliseconds))
+        }
+        "/api/v2/metrics/prometheus" => {
+            Reply::ok(PROMETHEUS, metrics_text(telemetry, now, Stamps::None))
+        }
         "/metrics" => Reply::ok(PROMETHEUS, telemetry.prometheus()),
         _unknown => Reply::not_found(),
     }
@@ -159,16 +164,28 @@ struct Family {
     values: Vec<(String, u64)>,
 }
 
-fn metrics_text(telemetry: &Telemetry, now: Instant) -> String {
+/// Whether a sample says when it was taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stamps {
+    /// Milliseconds since 1970 behind each counter, as the rules AWS ships expect.
+    Milliseconds,
+    None,
+}
+
+fn metrics_text(telemetry: &Telemetry, now: Instant, stamps: Stamps) -> String {
     let uptime = telemetry.uptime(now);
     let start_s = telemetry.start_unix();
     let now_ms = u128::from(start_s).saturating_mul(1_000).saturating_add(uptime.as_millis());
+    let stamp = match stamps {
+        Stamps::Milliseconds => format!(" {now_ms}"),
+        Stamps::None => String::new(),
+    };
     let mut text = String::new();
     for Family { metric, values } in families(telemetry) {
         head(&mut text, &metric, "counter", &metric_help(&metric));
         for (name, value) in values {
             let name = escape_label(&name);
-            push(&mut text, format_args!("{metric}{{name=\"{name}\"}} {value} {now_ms}\n"));
+            push(&mut text, format_args!("{metric}{{name=\"{name}\"}} {value}{stamp}\n"));
         }
     }
     let seconds = uptime.as_secs();
@@ -321,6 +338,14 @@ mod tests {
             "fluentbit_build_info{version=\"5.1.1\",edition=\"Firelane\"} 1\n",
         );
         assert!(text.ends_with(tail), "{text}");
+    }
+
+    #[test]
+    fn version_2_has_the_same_lines_without_the_time() {
+        let text = body("/api/v2/metrics/prometheus", Duration::ZERO);
+        assert!(text.contains("\nfluentbit_input_records_total{name=\"forward.0\"} 9\n"), "{text}");
+        let first = body("/api/v1/metrics/prometheus", Duration::ZERO);
+        assert_eq!(first.replace(" 1700000000000\n", "\n"), text);
     }
 
     #[test]
