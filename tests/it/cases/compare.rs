@@ -16,6 +16,8 @@ use super::run::Outcome;
 
 /// A longer message is given by its length, hash, head and tail.
 const MESSAGE_CHARS_MAX: usize = 4_096;
+/// `x-amzn-logs-format` of events in the embedded metric format.
+const EMF: &str = "json/emf";
 /// Characters of head and tail.
 const END_CHARS: usize = 60;
 /// Hexadecimal digits of a hash.
@@ -36,7 +38,8 @@ pub(super) fn compare(case: &Case, expected: &Expected, outcome: &Outcome) -> Ve
     differ("violations", json!(expected.violations), json!(violations(&outcome.account)));
     differ("acks", json!(expected.acks), json!(outcome.acks));
     differ("gets", json!(expected.gets), json!(outcome.gets));
-    let emf = outcome.account.streams.iter().any(|one| one.logs_format.is_some());
+    let is_emf = |format: &Option<String>| format.as_deref() == Some(EMF);
+    let emf = outcome.account.streams.iter().any(|one| is_emf(&one.logs_format));
     differ("header for emf", json!(expected.emf), json!(emf));
     for (group, days) in &expected.retention {
         let found = outcome.account.groups.iter().find(|one| one.group == *group);
@@ -106,10 +109,7 @@ fn message(case: &Case, text: &str) -> Value {
     let text = if case.lossy { text.replace('\u{fffd}', "") } else { text.to_owned() };
     let parsed = if case.raw { None } else { serde_json::from_str(&text).ok() };
     let value = parsed.unwrap_or(Value::String(text));
-    let text = match &value {
-        Value::String(text) => text.clone(),
-        value => spaced(value),
-    };
+    let text = value.as_str().map_or_else(|| spaced(&value), str::to_owned);
     let chars: Vec<char> = text.chars().collect();
     if chars.len() <= MESSAGE_CHARS_MAX {
         return value;

@@ -85,7 +85,9 @@ fn time_of(time: &Json, number: u64, step: f64) -> Time {
             [(key, value)] if key == "$float" => Time::Float(float(value)),
             other => panic!("not a time: {other:?}"),
         },
-        other => panic!("not a time: {other:?}"),
+        Json::Null | Json::Bool(_) | Json::Int(_) | Json::Text(_) | Json::List(_) => {
+            panic!("not a time: {time:?}")
+        }
     }
 }
 

@@ -84,9 +84,6 @@ cases! {
     cw_prefix_tags
     cw_retention
     cw_stream_name
-    cw_template_fixed_name
-    cw_template_odd_values
-    cw_templates_interleaved
     cw_time_float
     cw_two_outputs_log_key
     cw_workers
@@ -122,7 +119,6 @@ cases! {
     rm_order
     rm_record
     rm_remove_key
-    svc_endpoints
     svc_flush_fraction
     svc_grace_flush
     svc_health_check

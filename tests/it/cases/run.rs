@@ -26,8 +26,10 @@ use super::format::{self, Case, Exit, Expected, Get, Step};
 
 /// A case that takes longer is stuck.
 const CASE_TIME_MAX: Duration = Duration::from_secs(60);
-/// How long an answer or events are waited for.
+/// How long events are waited for.
 const WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long an answer of the monitoring server may be another than in the end.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(8);
 /// How often is looked meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 const GET_LIMITS: Limits = Limits { timeout: Duration::from_secs(5), body_bytes_max: 1_000_000 };
@@ -73,12 +75,11 @@ async fn play(name: &str, case: &Case, expected: &Expected) -> Vec<String> {
     let router = tokio::spawn(sidecar.run(stopping));
     let (mut acks, mut gets) = (Vec::new(), BTreeMap::new());
     for step in &case.steps {
-        match step {
-            Step::Get { get } => {
-                let answer = stage.get(get, expected.gets.get(&get.path)).await;
-                gets.insert(get.path.clone(), answer);
-            }
-            step => acks.extend(stage.act(step).await),
+        if let Step::Get { get } = step {
+            let answer = stage.get(get, expected.gets.get(&get.path)).await;
+            gets.insert(get.path.clone(), answer);
+        } else {
+            acks.extend(stage.act(step).await);
         }
     }
     stop.stop(clock::now(), grace);
@@ -183,7 +184,7 @@ impl Stage {
     /// answer in the end.
     async fn get(&self, get: &Get, expected: Option<&Value>) -> Value {
         let uri = format!("http://127.0.0.1:{}{}", self.ports.admin, get.path).parse().unwrap();
-        let deadline = clock::now() + WAIT_MAX;
+        let deadline = clock::now() + ANSWER_WAIT_MAX;
         loop {
             let answer = http_get::get(&uri, GET_LIMITS).await.unwrap();
             let answer = match &get.find {
