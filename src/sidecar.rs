@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::admin::{self, Admin, HealthLimits, View};
 use crate::clock;
-use crate::config::{Config, Environment, HttpServer};
+use crate::config::{Config, Environment, HttpServer, plugin_names};
 use crate::ecs;
 use crate::lifecycle::StopReceiver;
 use crate::output::cloudwatch_logs::sender::Keys;
@@ -123,7 +123,8 @@ async fn monitor(server: HttpServer, pipeline: &Pipeline) -> Result<Admin, Start
         retries_failed_max: check.retry_failures_max,
         period_samples: usize::try_from(check.period.as_secs()).unwrap_or(usize::MAX).max(1),
     });
-    let view = View { telemetry: pipeline.telemetry(), now: clock::now, health };
+    let plugins = plugin_names();
+    let view = View { telemetry: pipeline.telemetry(), now: clock::now, health, plugins };
     Ok(Admin::bind(address)?.spawn(view)?)
 }
 
