@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::admin::{self, Admin, HealthLimits, View};
 use crate::clock;
-use crate::config::{Config, Environment, HttpServer};
+use crate::config::{Config, Environment, HttpServer, plugin_names};
 use crate::ecs;
 use crate::lifecycle::StopReceiver;
 use crate::output::cloudwatch_logs::sender::Keys;
@@ -70,11 +70,12 @@ impl Sidecar {
         let started_unix = clock::unix_now();
         let around = Around { snapshot, keys: keys(environment), started, started_unix };
         let pipeline = Pipeline::bind(config, enrichment, around).await?;
-        let delivery = delivery_runtime().map_err(StartError::Runtime)?;
         let admin = match http_server {
             Some(server) => Some(monitor(server, &pipeline).await?),
             None => None,
         };
+        // After all that can fail: a runtime must not be dropped by what runs on another.
+        let delivery = delivery_runtime().map_err(StartError::Runtime)?;
         match ecs::Endpoint::from_environment(|name| environment.get(name).map(str::to_owned)) {
             Ok(Some(endpoint)) => {
                 // It runs as long as anybody listens; nothing waits for it.
@@ -122,7 +123,8 @@ async fn monitor(server: HttpServer, pipeline: &Pipeline) -> Result<Admin, Start
         retries_failed_max: check.retry_failures_max,
         period_samples: usize::try_from(check.period.as_secs()).unwrap_or(usize::MAX).max(1),
     });
-    let view = View { telemetry: pipeline.telemetry(), now: clock::now, health };
+    let plugins = plugin_names();
+    let view = View { telemetry: pipeline.telemetry(), now: clock::now, health, plugins };
     Ok(Admin::bind(address)?.spawn(view)?)
 }
 
@@ -130,4 +132,28 @@ fn keys(environment: &Environment) -> Option<Keys> {
     let get = |name| environment.get(name).map(str::to_owned);
     let (id, secret) = get("AWS_ACCESS_KEY_ID").zip(get("AWS_SECRET_ACCESS_KEY"))?;
     Some(Keys { id, secret, token: get("AWS_SESSION_TOKEN") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config;
+
+    #[tokio::test]
+    async fn a_taken_monitoring_port_is_an_error() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let text = format!(
+            "[SERVICE]\n    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port {port}\n"
+        );
+        let files =
+            std::collections::BTreeMap::from([(PathBuf::from("a.conf"), text.into_bytes())]);
+        let environment = Environment::default();
+        let config = config::load(Path::new("a.conf"), &files, &environment).unwrap();
+        let started = Sidecar::start(config, Enrichment::Off, &environment, clock::now()).await;
+        assert!(matches!(started, Err(StartError::Admin(_))), "{started:?}");
+    }
 }

@@ -14,7 +14,7 @@ pub const PERIOD_SAMPLES_MAX: usize = 86_400;
 pub struct HealthLimits {
     /// `HC_Errors_Count`: this many errors within the period are still healthy.
     pub errors_max: u64,
-    /// `HC_Retry_Failure_Count`: this many chunks given up within the period are still healthy.
+    /// `HC_Retry_Failure_Count`: this many attempts beyond the retries are still healthy.
     pub retries_failed_max: u64,
     /// `HC_Period`: samples, one a second, that the window holds. At least 1 is kept.
     pub period_samples: usize,
@@ -25,6 +25,26 @@ pub struct HealthLimits {
 struct Sample {
     errors: u64,
     retries_failed: u64,
+}
+
+/// What the outputs have counted within the period.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// What is still healthy.
+    pub limits: HealthLimits,
+    /// Errors.
+    pub errors: u64,
+    /// Attempts beyond the retries.
+    pub retries_failed: u64,
+}
+
+impl Verdict {
+    /// Whether it is within both limits.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let Self { limits, errors, retries_failed } = self;
+        *errors <= limits.errors_max && *retries_failed <= limits.retries_failed_max
+    }
 }
 
 /// A sliding window over the sums of all outputs.
@@ -51,15 +71,16 @@ impl Health {
         self.window.push_back(Sample { errors, retries_failed });
     }
 
-    /// Whether what happened within the window is within both limits.
+    /// What happened within the window.
     #[must_use]
-    pub fn is_healthy(&self) -> bool {
+    pub fn verdict(&self) -> Verdict {
+        let limits = self.limits;
         let (Some(oldest), Some(newest)) = (self.window.front(), self.window.back()) else {
-            return true;
+            return Verdict { limits, errors: 0, retries_failed: 0 };
         };
         let errors = newest.errors.saturating_sub(oldest.errors);
         let retries_failed = newest.retries_failed.saturating_sub(oldest.retries_failed);
-        errors <= self.limits.errors_max && retries_failed <= self.limits.retries_failed_max
+        Verdict { limits, errors, retries_failed }
     }
 }
 
@@ -73,7 +94,7 @@ mod tests {
     fn after(samples: &[(u64, u64)]) -> bool {
         let mut health = Health::new(LIMITS);
         samples.iter().for_each(|(errors, failed)| health.sample(*errors, *failed));
-        health.is_healthy()
+        health.verdict().is_healthy()
     }
 
     #[test]
@@ -109,7 +130,7 @@ mod tests {
         let mut health = Health::new(HealthLimits { period_samples: 0, ..LIMITS });
         health.sample(0, 0);
         health.sample(6, 0);
-        assert!(health.is_healthy());
+        assert!(health.verdict().is_healthy());
         let health = Health::new(HealthLimits { period_samples: usize::MAX, ..LIMITS });
         assert_eq!(health.limits.period_samples, PERIOD_SAMPLES_MAX);
     }

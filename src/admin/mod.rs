@@ -16,6 +16,9 @@ pub mod server;
 pub use health::HealthLimits;
 pub use server::{Admin, BindError, Bound, SpawnError};
 
+/// `inputs`, `filters` and `outputs`, each with the names of the plugins that there are.
+pub type Plugins = [(&'static str, Vec<&'static str>); 3];
+
 /// What the server shows.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -26,4 +29,6 @@ pub struct View {
     /// When `/api/v1/health` says "error"; `None` where the health check is not configured, and
     /// then there is no such path.
     pub health: Option<HealthLimits>,
+    /// Names of all plugins, by what they are.
+    pub plugins: Plugins,
 }

@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use time::OffsetDateTime;
+
+use super::Plugins;
+use super::health::{HealthLimits, Verdict};
 use crate::telemetry::Telemetry;
 
 /// The Fluent Bit whose shapes these are. Programs that read the version expect one of Fluent Bit's.
@@ -50,17 +54,40 @@ impl Reply {
     }
 }
 
-/// The answer for a path, without its query. `is_healthy` is `None` where no health check is
-/// configured; such a server has no `/api/v1/health`.
+/// What the bodies tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The counters.
+    pub telemetry: &'a Telemetry,
+    /// The present.
+    pub now: Instant,
+    /// `None` where no health check is configured; such a server has no `/api/v1/health`.
+    pub health: Option<Verdict>,
+    /// Names of all plugins.
+    pub plugins: &'a Plugins,
+}
+
+/// The answer for a path, without its query.
 #[must_use]
-pub fn reply(path: &str, telemetry: &Telemetry, now: Instant, is_healthy: Option<bool>) -> Reply {
+pub fn reply(path: &str, facts: &Facts<'_>) -> Reply {
+    let Facts { telemetry, now, health, plugins } = *facts;
     match path {
         "/" => Reply::ok(JSON, about()),
         "/api/v1/uptime" => Reply::ok(JSON, uptime(telemetry.uptime(now))),
-        "/api/v1/health" => is_healthy.map_or_else(Reply::not_found, health),
+        "/api/v1/health" => health.map_or_else(Reply::not_found, health_text),
+        "/api/v1/plugins" => Reply::ok(JSON, plugins_json(plugins)),
         "/api/v1/metrics" => Reply::ok(JSON, metrics_json(telemetry)),
-        "/api/v1/metrics/prometheus" => Reply::ok(PROMETHEUS, metrics_text(telemetry, now)),
-        "/metrics" => Reply::ok(PROMETHEUS, telemetry.prometheus()),
+        "/api/v1/metrics/prometheus" => {
+            Reply::ok(PROMETHEUS, metrics_text(telemetry, now, Stamps::Milliseconds))
+        }
+        "/api/v2/health" => health_json(health),
+        "/api/v2/metrics" => Reply::ok(TEXT, metrics_lines(telemetry, now)),
+        "/api/v2/metrics/prometheus" => {
+            Reply::ok(PROMETHEUS, metrics_text(telemetry, now, Stamps::None))
+        }
+        // Never reloaded: the agent replaces the task where its configuration changes.
+        "/api/v2/reload" => Reply::ok(JSON, r#"{"hot_reload_count":0}"#.to_owned()),
+        "/firelane/metrics" => Reply::ok(PROMETHEUS, telemetry.prometheus()),
         _unknown => Reply::not_found(),
     }
 }
@@ -70,9 +97,36 @@ fn about() -> String {
     format!(r#"{{"fluent-bit":{{"version":"{version}","edition":"{EDITION}","flags":[]}}}}"#)
 }
 
-fn health(is_healthy: bool) -> Reply {
-    let (status, body) = if is_healthy { (200, "ok\n") } else { (500, "error\n") };
+fn health_text(verdict: Verdict) -> Reply {
+    let (status, body) = if verdict.is_healthy() { (200, "ok\n") } else { (500, "error\n") };
     Reply { status, content_type: Some(TEXT), body: body.to_owned() }
+}
+
+/// Exists without a health check too, and is well then.
+fn health_json(verdict: Option<Verdict>) -> Reply {
+    let Some(verdict) = verdict else { return Reply::ok(JSON, r#"{"status":"ok"}"#.to_owned()) };
+    let (status, word) = if verdict.is_healthy() { (200, "ok") } else { (500, "error") };
+    let Verdict { limits, errors, retries_failed } = verdict;
+    let HealthLimits { errors_max, retries_failed_max, period_samples } = limits;
+    let body = format!(
+        concat!(
+            r#"{{"status":"{word}","errors":{errors},"retries_failed":{retries_failed},"#,
+            r#""error_limit":{errors_max},"retry_failure_limit":{retries_failed_max},"#,
+            r#""period_limit":{period_samples}}}"#,
+        ),
+        word = word,
+        errors = errors,
+        retries_failed = retries_failed,
+        errors_max = errors_max,
+        retries_failed_max = retries_failed_max,
+        period_samples = period_samples,
+    );
+    Reply { status, content_type: Some(JSON), body }
+}
+
+fn plugins_json(plugins: &Plugins) -> String {
+    let lists = plugins.iter().map(|(what, names)| format!(r#""{what}":{names:?}"#));
+    format!(r#"{{"plugins":{{{}}}}}"#, lists.collect::<Vec<_>>().join(","))
 }
 
 fn uptime(uptime: Duration) -> String {
@@ -159,16 +213,28 @@ struct Family {
     values: Vec<(String, u64)>,
 }
 
-fn metrics_text(telemetry: &Telemetry, now: Instant) -> String {
+/// Whether a sample says when it was taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stamps {
+    /// Milliseconds since 1970 behind each counter, as the rules AWS ships expect.
+    Milliseconds,
+    None,
+}
+
+fn metrics_text(telemetry: &Telemetry, now: Instant, stamps: Stamps) -> String {
     let uptime = telemetry.uptime(now);
     let start_s = telemetry.start_unix();
     let now_ms = u128::from(start_s).saturating_mul(1_000).saturating_add(uptime.as_millis());
+    let stamp = match stamps {
+        Stamps::Milliseconds => format!(" {now_ms}"),
+        Stamps::None => String::new(),
+    };
     let mut text = String::new();
     for Family { metric, values } in families(telemetry) {
         head(&mut text, &metric, "counter", &metric_help(&metric));
         for (name, value) in values {
             let name = escape_label(&name);
-            push(&mut text, format_args!("{metric}{{name=\"{name}\"}} {value} {now_ms}\n"));
+            push(&mut text, format_args!("{metric}{{name=\"{name}\"}} {value}{stamp}\n"));
         }
     }
     let seconds = uptime.as_secs();
@@ -181,6 +247,30 @@ fn metrics_text(telemetry: &Telemetry, now: Instant) -> String {
     let labels = format!("version=\"{FLUENT_BIT_VERSION}\",edition=\"{EDITION}\"");
     push(&mut text, format_args!("fluentbit_build_info{{{labels}}} 1\n"));
     text
+}
+
+/// Each counter on a line of its own behind the time, as the text format of cmetrics has it.
+fn metrics_lines(telemetry: &Telemetry, now: Instant) -> String {
+    let since_1970 = Duration::from_secs(telemetry.start_unix()) + telemetry.uptime(now);
+    let time = rfc3339(since_1970);
+    let mut text = String::new();
+    for Family { metric, values } in families(telemetry) {
+        for (name, value) in values {
+            let name = escape_label(&name);
+            push(&mut text, format_args!("{time} {metric}{{name=\"{name}\"}} = {value}\n"));
+        }
+    }
+    text
+}
+
+/// A time like `2023-11-14T22:13:20.000000000Z`.
+fn rfc3339(since_1970: Duration) -> String {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+    let nanos = since_1970.subsec_nanos();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
 }
 
 /// Families sorted by metric, instances within them by name.
@@ -259,9 +349,23 @@ mod tests {
         telemetry
     }
 
-    fn body(path: &str, after: Duration) -> String {
+    const HEALTHY: Verdict = Verdict {
+        limits: HealthLimits { errors_max: 5, retries_failed_max: 4, period_samples: 60 },
+        errors: 5,
+        retries_failed: 4,
+    };
+    const PLUGINS: Plugins =
+        [("inputs", Vec::new()), ("filters", Vec::new()), ("outputs", Vec::new())];
+
+    fn asked(path: &str, after: Duration, health: Option<Verdict>) -> Reply {
         let started = start();
-        let reply = reply(path, &telemetry(started), started + after, Some(true));
+        let telemetry = telemetry(started);
+        let now = started + after;
+        reply(path, &Facts { telemetry: &telemetry, now, health, plugins: &PLUGINS })
+    }
+
+    fn body(path: &str, after: Duration) -> String {
+        let reply = asked(path, after, Some(HEALTHY));
         assert_eq!(reply.status, 200, "{path}");
         reply.body
     }
@@ -324,6 +428,14 @@ mod tests {
     }
 
     #[test]
+    fn version_2_has_the_same_lines_without_the_time() {
+        let text = body("/api/v2/metrics/prometheus", Duration::ZERO);
+        assert!(text.contains("\nfluentbit_input_records_total{name=\"forward.0\"} 9\n"), "{text}");
+        let first = body("/api/v1/metrics/prometheus", Duration::ZERO);
+        assert_eq!(first.replace(" 1700000000000\n", "\n"), text);
+    }
+
+    #[test]
     fn prometheus_families_are_sorted_and_headed_once() {
         let text = body("/api/v1/metrics/prometheus", Duration::ZERO);
         let lines = |kind| text.lines().filter(move |line: &&str| line.starts_with(kind));
@@ -353,24 +465,50 @@ mod tests {
 
     #[test]
     fn health_exists_only_where_it_is_configured() {
-        let started = start();
-        let asked = |health| reply("/api/v1/health", &telemetry(started), started, health);
+        let asked = |health| asked("/api/v1/health", Duration::ZERO, health);
+        let sick = Verdict { errors: 6, ..HEALTHY };
         assert_eq!(asked(None), Reply::not_found());
-        assert_eq!((asked(Some(true)).status, asked(Some(true)).body), (200, "ok\n".into()));
-        assert_eq!((asked(Some(false)).status, asked(Some(false)).body), (500, "error\n".into()));
+        assert_eq!((asked(Some(HEALTHY)).status, asked(Some(HEALTHY)).body), (200, "ok\n".into()));
+        assert_eq!((asked(Some(sick)).status, asked(Some(sick)).body), (500, "error\n".into()));
+    }
+
+    #[test]
+    fn health_of_version_2_gives_numbers_and_is_always_there() {
+        let asked = |health| asked("/api/v2/health", Duration::ZERO, health);
+        let sick = asked(Some(Verdict { retries_failed: 5, ..HEALTHY }));
+        let expected = concat!(
+            r#"{"status":"error","errors":5,"retries_failed":5,"#,
+            r#""error_limit":5,"retry_failure_limit":4,"period_limit":60}"#,
+        );
+        assert_eq!((sick.status, sick.body.as_str()), (500, expected));
+        assert_eq!(asked(Some(HEALTHY)).status, 200);
+        assert_eq!(asked(None).status, 200);
+    }
+
+    #[test]
+    fn plugins_are_listed_by_what_they_are() {
+        let names = [("inputs", vec!["a", "b"]), ("filters", vec![]), ("outputs", vec!["null"])];
+        let expected = r#"{"plugins":{"inputs":["a", "b"],"filters":[],"outputs":["null"]}}"#;
+        assert_eq!(plugins_json(&names), expected);
+    }
+
+    #[test]
+    fn metrics_of_version_2_have_a_line_each() {
+        let text = body("/api/v2/metrics", Duration::from_millis(1_500));
+        let line = "2023-11-14T22:13:21.500000000Z fluentbit_input_records_total{name=\"forward.0\"} = 9\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]
     fn any_other_path_is_not_found_and_empty() {
-        let started = start();
-        for path in ["", "*", "//", "/api/v1/uptime/", "/api/v1", "/API/v1/uptime", "/healthz"] {
-            assert_eq!(reply(path, &telemetry(started), started, Some(true)), Reply::not_found());
+        for path in ["", "*", "//", "/api/v1/uptime/", "/api/v1", "/API/v1/uptime", "/metrics"] {
+            assert_eq!(asked(path, Duration::ZERO, Some(HEALTHY)), Reply::not_found());
         }
     }
 
     #[test]
     fn our_own_metrics_are_shown_as_they_are() {
-        let body = body("/metrics", Duration::ZERO);
+        let body = body("/firelane/metrics", Duration::ZERO);
         let line = "\nfirelane_received_records_total{account=\"ingest\"} 0\n";
         assert!(body.contains(line), "{body}");
     }

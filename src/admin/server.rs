@@ -26,7 +26,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::View;
 use super::health::Health;
-use super::routes::{Reply, reply};
+use super::routes::{Facts, Reply, reply};
 
 /// Connections served at once; the next one waits in the backlog.
 const CONNECTIONS_MAX: usize = 64;
@@ -159,8 +159,9 @@ impl Shown {
     }
 
     fn reply(&self, path: &str) -> Reply {
-        let is_healthy = self.with_health(|health| health.is_healthy());
-        reply(path, &self.view.telemetry, (self.view.now)(), is_healthy)
+        let View { telemetry, now, plugins, .. } = &self.view;
+        let health = self.with_health(|health| health.verdict());
+        reply(path, &Facts { telemetry, now: now(), health, plugins })
     }
 
     fn sample(&self) {
@@ -244,7 +245,7 @@ mod tests {
     use std::net::{Shutdown, TcpStream};
     use std::time::Instant;
 
-    use crate::admin::HealthLimits;
+    use crate::admin::{HealthLimits, Plugins};
     use crate::ledger::Budget;
     use crate::telemetry::{OutputCounters, Telemetry};
 
@@ -266,7 +267,7 @@ mod tests {
     }
 
     fn view(health: Option<HealthLimits>) -> View {
-        View { telemetry: telemetry(), now, health }
+        View { telemetry: telemetry(), now, health, plugins: Plugins::default() }
     }
 
     fn admin(health: Option<HealthLimits>) -> Admin {

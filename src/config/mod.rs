@@ -23,7 +23,7 @@ pub use embedded::{VARIABLES, Variable, embedded};
 pub use env::{Environment, VALUE_BYTES_MAX};
 pub use error::Errors;
 pub use include::{Disk, FILES_MAX, Files};
-pub use plugins::reference;
+pub use plugins::{plugin_names, reference};
 pub use raw::{Entry, RawConfig, RawSection, SectionKind};
 pub use service::{HealthCheck, HttpServer, LogLevel, Service};
 

@@ -261,6 +261,16 @@ pub(super) fn find<T: Copy>(
     Err(Fault::UnknownPlugin { name, nearest })
 }
 
+/// The names of all plugins of this version, by what they are.
+#[must_use]
+pub fn plugin_names() -> [(&'static str, Vec<&'static str>); 3] {
+    [
+        ("inputs", Input::ALL.iter().map(|(name, _)| *name).collect()),
+        ("filters", Filter::ALL.iter().map(|(name, _)| *name).collect()),
+        ("outputs", Output::ALL.iter().map(|(name, _)| *name).collect()),
+    ]
+}
+
 /// Every section, every plugin and every option of this version, as text for people.
 #[must_use]
 pub fn reference() -> String {

@@ -85,6 +85,16 @@ impl Pace {
     }
 }
 
+/// Whether a stream that failed so often in a row has used its retries up.
+#[must_use]
+pub fn is_exhausted(limit: RetryLimit, failures: u32) -> bool {
+    match limit {
+        RetryLimit::NoRetries => true,
+        RetryLimit::Retries(retries) => failures > retries,
+        RetryLimit::Unlimited => false,
+    }
+}
+
 /// Whether a batch whose stream failed so often in a row is given up.
 ///
 /// A limit says when a batch may go to make room, not when it must: as long as there is room, it is
@@ -93,7 +103,7 @@ impl Pace {
 pub fn gives_up(limit: RetryLimit, failures: u32, needs_room: bool) -> bool {
     match limit {
         RetryLimit::NoRetries => true,
-        RetryLimit::Retries(retries) => needs_room && failures > retries,
+        RetryLimit::Retries(_) => needs_room && is_exhausted(limit, failures),
         RetryLimit::Unlimited => false,
     }
 }

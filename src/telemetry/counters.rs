@@ -111,7 +111,7 @@ pub struct OutputCounters {
     pub retries: Counter,
     /// Records in them.
     pub retried_records: Counter,
-    /// Batches given up after their retries.
+    /// Attempts that failed beyond `Retry_Limit`; the batch is given up, or kept while there is room.
     pub retries_failed: Counter,
     /// Attempts answered with throttling.
     pub throttled: Counter,

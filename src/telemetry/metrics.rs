@@ -1,4 +1,4 @@
-//! The one table of what `/metrics` shows: name, help and where each number comes from.
+//! The one table of what `/firelane/metrics` shows: name, help and where each number comes from.
 //!
 //! Names follow <https://prometheus.io/docs/practices/naming/>. Labels are instance names and
 //! reasons: never a tag or a stream, of which there may be many.
@@ -30,7 +30,9 @@ const OUTPUT_COUNTERS: [OfOutput; 8] = [
     ("firelane_output_bytes_total", "Bytes of accepted request bodies", |one| one.bytes.get()),
     ("firelane_output_errors_total", "Batches refused for good", |one| one.errors.get()),
     ("firelane_output_retries_total", "Attempts made again", |one| one.retries.get()),
-    ("firelane_output_retries_failed_total", "Batches given up", |one| one.retries_failed.get()),
+    ("firelane_output_retries_failed_total", "Attempts that failed beyond Retry_Limit", |one| {
+        one.retries_failed.get()
+    }),
     ("firelane_output_throttled_total", "Attempts answered with throttling", |one| {
         one.throttled.get()
     }),

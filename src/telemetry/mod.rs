@@ -1,7 +1,7 @@
 //! Around the path: what is counted, and how it is told.
 //!
 //! [`counters`] are written by the parts of the pipeline, once a chunk or a request; [`metrics`] is
-//! the one table of what `/metrics` shows; [`log`] writes the process's own log. Reads the ledger,
+//! the one table of what `/firelane/metrics` shows; [`log`] writes the process's own log. Reads the ledger,
 //! changes nothing.
 
 pub mod counters;
@@ -67,7 +67,7 @@ pub struct OutputCount {
     pub errors: u64,
     /// Attempts that are made again.
     pub retries: u64,
-    /// Batches given up after their retries.
+    /// Attempts that failed beyond `Retry_Limit`.
     pub retries_failed: u64,
     /// Records dropped.
     pub dropped_records: u64,
@@ -120,7 +120,7 @@ impl Telemetry {
         self.outputs.iter().map(|one| one.count()).collect()
     }
 
-    /// The text of `/metrics`.
+    /// The text of `/firelane/metrics`.
     #[must_use]
     pub fn prometheus(&self) -> String {
         metrics::render(self)

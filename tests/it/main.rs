@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod cases;
 mod forward_decode;
 mod msgpack;
 mod tcp_decode;

@@ -4,11 +4,6 @@
 //! is shortened, with a mark, so that the message stays valid JSON; a record without such a text is
 //! treated as plain text. Pure.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-
-use crate::record::chunk::{Entries, Entry};
 use crate::record::msgpack::{Reader, Token, Writer};
 use crate::record::time::EventTime;
 
@@ -26,6 +21,10 @@ const TEXT_BYTES_MIN: usize = 64;
 /// Replaces a piece of one entry whose message is too long by pieces that fit.
 pub(super) fn fit(piece: Piece, writer: &mut MessageWriter) -> Vec<Piece> {
     let Some((entry, record, _)) = piece.first() else { return vec![piece] };
+    if piece.form == Form::Text {
+        let text = String::from_utf8_lossy(record).into_owned();
+        return parts(piece, entry.time, &text);
+    }
     if let Some(text) = writer.plain_text(record, &piece.shared) {
         let text = String::from_utf8_lossy(text).into_owned();
         return parts(piece, entry.time, &text);
@@ -35,7 +34,7 @@ pub(super) fn fit(piece: Piece, writer: &mut MessageWriter) -> Vec<Piece> {
         let mut body = Vec::new();
         let Ok(bytes) = writer.write(&shorter, &piece.shared, &mut body) else { break };
         if bytes <= MESSAGE_BYTES_MAX {
-            return vec![with(piece, entry.time, &shorter, Form::Record)];
+            return vec![piece.with_record(entry.time, &shorter)];
         }
         let Some(cut) = shorten_longest(&shorter, bytes - MESSAGE_BYTES_MAX) else { break };
         shorter = cut;
@@ -54,7 +53,7 @@ fn message_text(record: &[u8], piece: &Piece, writer: &mut MessageWriter) -> Str
     serde_json::from_slice(&body).unwrap_or_default()
 }
 
-fn parts(mut piece: Piece, time: EventTime, text: &str) -> Vec<Piece> {
+fn parts(piece: Piece, time: EventTime, text: &str) -> Vec<Piece> {
     let part_bytes = MESSAGE_BYTES_MAX - NOTE_BYTES_MAX;
     let mut cuts = Vec::new();
     let mut rest = text;
@@ -64,29 +63,9 @@ fn parts(mut piece: Piece, time: EventTime, text: &str) -> Vec<Piece> {
         rest = tail;
     }
     let count = cuts.len();
-    let mut pieces = Vec::with_capacity(count);
-    for (at, part) in cuts.into_iter().enumerate() {
-        let numbered = format!("{part} [firelane: part {} of {count}]", at + 1);
-        // The last part owes the record: it is delivered when the whole of it is.
-        let owed = if at + 1 == count { piece.permit.receipt.records() } else { 0 };
-        let permit = piece.permit.split(owed);
-        let (shared, arrived) = (piece.shared.clone(), piece.arrived);
-        let (entries, range) = one_entry(time, numbered.as_bytes());
-        pieces.push(Piece { entries, range, shared, arrived, form: Form::Text, permit });
-    }
-    pieces
-}
-
-fn with(mut piece: Piece, time: EventTime, bytes: &[u8], form: Form) -> Piece {
-    (piece.entries, piece.range) = one_entry(time, bytes);
-    piece.form = form;
-    piece
-}
-
-fn one_entry(time: EventTime, bytes: &[u8]) -> (Arc<Entries>, std::ops::Range<usize>) {
-    let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let entries = vec![Entry { time, start: 0, end }];
-    (Arc::new(Entries { data: Bytes::copy_from_slice(bytes), entries }), 0..1)
+    let number = |(at, part)| format!("{part} [firelane: part {} of {count}]", at + 1);
+    let texts: Vec<String> = cuts.into_iter().enumerate().map(number).collect();
+    piece.into_texts(time, &texts)
 }
 
 /// The record with its longest text shortened so that about `excess` fewer bytes are in the

@@ -6,10 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::chunk::Chunk;
 use crate::ledger::Permit;
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::SharedFields;
+use crate::record::time::EventTime;
 
 use super::limits::EVENT_OVERHEAD_BYTES;
 
@@ -18,7 +21,7 @@ use super::limits::EVENT_OVERHEAD_BYTES;
 pub(super) enum Form {
     /// A record, of which a message is made.
     Record,
-    /// The message itself: a part of one that was too long.
+    /// The message itself: a part of one that was too long, or one of several of a record.
     Text,
 }
 
@@ -30,7 +33,7 @@ pub(super) struct Piece {
     pub(super) shared: SharedFields,
     pub(super) arrived: Instant,
     pub(super) form: Form,
-    /// Owed for the records of `range`: as many as entries, but in parts of one record, of which
+    /// Owed for the records of `range`: as many as entries, but in texts of one record, of which
     /// only the last owes anything.
     pub(super) permit: Permit,
 }
@@ -89,4 +92,35 @@ impl Piece {
             permit: self.permit.split(owed),
         }
     }
+
+    /// Puts another record in the place of the piece's one.
+    pub(super) fn with_record(mut self, time: EventTime, record: &[u8]) -> Self {
+        (self.entries, self.range) = one_entry(time, record);
+        self
+    }
+
+    /// Puts messages in the place of the piece's one record. The last of them owes it: the record
+    /// is delivered when all of them are.
+    pub(super) fn into_texts(mut self, time: EventTime, texts: &[impl AsRef<[u8]>]) -> Vec<Self> {
+        let mut pieces = Vec::with_capacity(texts.len());
+        for (at, text) in texts.iter().enumerate() {
+            let owed = if at + 1 == texts.len() { self.permit.receipt.records() } else { 0 };
+            let (entries, range) = one_entry(time, text.as_ref());
+            pieces.push(Self {
+                entries,
+                range,
+                shared: self.shared.clone(),
+                arrived: self.arrived,
+                form: Form::Text,
+                permit: self.permit.split(owed),
+            });
+        }
+        pieces
+    }
+}
+
+fn one_entry(time: EventTime, bytes: &[u8]) -> (Arc<Entries>, Range<usize>) {
+    let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let entries = vec![Entry { time, start: 0, end }];
+    (Arc::new(Entries { data: Bytes::copy_from_slice(bytes), entries }), 0..1)
 }

@@ -13,7 +13,7 @@ use crate::output::retry::Backoff;
 use super::batch::{BatchBuilder, NotAdded, Sealed};
 use super::escape::{Depth, escape};
 use super::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
-use super::message::MessageWriter;
+use super::message::{MessageWriter, NoMessage};
 use super::oversize;
 use super::piece::{Form, Piece};
 use super::target::Target;
@@ -140,10 +140,13 @@ impl Stream {
                     break;
                 }
                 Some(Stop::Unsent(reason)) => {
-                    let mut unsent = piece.split(1);
-                    let records = unsent.permit.receipt.records();
-                    unsent.permit.receipt.dropped(records, reason);
+                    drop_all(piece.split(1), reason);
                     self.put_first(piece);
+                }
+                Some(Stop::Several) => {
+                    let several = piece.split(1);
+                    self.put_first(piece);
+                    self.put_back(each_message(several, writer));
                 }
                 Some(Stop::TooLong) => {
                     filled.oversized += 1;
@@ -179,6 +182,24 @@ enum Stop {
     Unsent(Reason),
     /// It has to be made to fit first.
     TooLong,
+    /// It has several messages, each an event.
+    Several,
+}
+
+/// A piece for each message of a piece of one entry.
+fn each_message(piece: Piece, writer: &MessageWriter) -> Vec<Piece> {
+    let Some((entry, record, _)) = piece.first() else { return vec![piece] };
+    let texts = writer.texts(record, &piece.shared);
+    if texts.is_empty() {
+        drop_all(piece, Reason::Empty);
+        return Vec::new();
+    }
+    piece.into_texts(entry.time, &texts)
+}
+
+fn drop_all(mut piece: Piece, reason: Reason) {
+    let records = piece.permit.receipt.records();
+    piece.permit.receipt.dropped(records, reason);
 }
 
 /// Adds entries of the piece until one is not added; returns how many were.
@@ -201,7 +222,8 @@ fn add(
             Ok(()) => continue,
             Err(NotAdded::Full(_)) => Stop::Full,
             Err(NotAdded::TooLong { .. }) => Stop::TooLong,
-            Err(NotAdded::Unwritten(reason)) => Stop::Unsent(reason),
+            Err(NotAdded::Unwritten(NoMessage::None(reason))) => Stop::Unsent(reason),
+            Err(NotAdded::Unwritten(NoMessage::Several)) => Stop::Several,
         };
         return (added, Some(stop));
     }

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use crate::chunk::Chunk;
 use crate::ledger::Reason;
 use crate::option::RetryLimit;
-use crate::output::retry::{BACKOFF_STOPPING_MAX, Pace, gives_up};
+use crate::output::retry::{BACKOFF_STOPPING_MAX, Pace, gives_up, is_exhausted};
 use crate::telemetry::OutputCounters;
 
 use super::incident::Incident;
@@ -192,8 +192,12 @@ impl Delivery {
             | Class::Clock
             | Class::AlreadyExists => stream.backoff.fail(&mut self.chance),
         };
-        if gives_up(self.settings.retry_limit, stream.backoff.failures(), needs_room) {
+        let (limit, failures) = (self.settings.retry_limit, stream.backoff.failures());
+        if is_exhausted(limit, failures) {
+            // Also where the batch is kept: a health check must tell of a service that stays away.
             self.counters.retries_failed.add(1);
+        }
+        if gives_up(limit, failures, needs_room) {
             give_up(pieces, Reason::RetriesExhausted);
             return self.rest(&target, now);
         }

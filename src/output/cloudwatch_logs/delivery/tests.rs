@@ -10,7 +10,7 @@ use super::*;
 use crate::ledger::{Permit, Share};
 use crate::output::cloudwatch_logs::sender::Rejected;
 use crate::record::chunk::{Entries, Entry};
-use crate::record::fields::SharedFields;
+use crate::record::fields::{SharedField, SharedFields};
 use crate::record::msgpack::Writer;
 use crate::record::time::EventTime;
 
@@ -258,6 +258,23 @@ fn a_batch_beyond_its_retry_limit_is_kept_until_room_is_needed() {
 }
 
 #[test]
+fn attempts_beyond_the_retry_limit_are_counted_although_the_batch_is_kept() {
+    let mut bench = bench(RetryLimit::Retries(2));
+    bench.push(0, 0, 1);
+    for _ in 0..2 {
+        let batch = bench.batch();
+        bench.fail(batch, Class::NotFound, false);
+    }
+    assert_eq!(bench.counters.retries_failed.get(), 0);
+    let batch = bench.batch();
+    bench.fail(batch, Class::NotFound, false);
+    assert_eq!(bench.counters.retries_failed.get(), 1);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert_eq!(bench.counters.account.balance().delivered, 1);
+}
+
+#[test]
 fn no_retries_is_meant_literally() {
     let mut bench = bench(RetryLimit::NoRetries);
     bench.push(0, 0, 1);
@@ -304,6 +321,27 @@ fn a_message_too_long_for_an_event_arrives_in_numbered_parts_and_is_one_record()
         (bench.counters.account.balance().delivered, bench.counters.oversized_records.get()),
         (3, 3)
     );
+}
+
+#[test]
+fn a_record_with_its_log_key_twice_arrives_as_two_events_and_is_one_record() {
+    let counters = Arc::new(OutputCounters::new("out"));
+    let log_key = Some("log".to_owned());
+    let settings = Settings { flush: FLUSH, retry_limit: RetryLimit::Unlimited, log_key, seed: 7 };
+    let delivery = Delivery::new(settings, Arc::clone(&counters));
+    let mut bench = Bench { delivery, counters, now: crate::clock::now() };
+    let field = SharedField { key: (*b"log").into(), value: (*b"added").into(), yields: false };
+    let shared = SharedFields::new(vec![field]);
+    let chunk = Chunk { shared, ..bench.chunk(0, 2, 3) };
+    bench.delivery.push(&target(0), chunk, bench.now);
+    let batch = bench.batch();
+    let body: Value = serde_json::from_slice(&batch.sealed.body).expect("JSON");
+    let events = body["logEvents"].as_array().expect("a list").iter();
+    let texts: Vec<_> = events.map(|event| event["message"].as_str().expect("text")).collect();
+    assert_eq!(texts, ["xxx", "added", "xxx", "added"]);
+    bench.accept(batch);
+    assert_eq!(bench.counters.account.balance().delivered, 2);
+    assert!(bench.delivery.is_empty());
 }
 
 #[test]

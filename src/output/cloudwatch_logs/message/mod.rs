@@ -1,8 +1,9 @@
 //! A record becomes the message text of a log event, written straight into the request body.
 //!
 //! The message is the record as one line of JSON, or with `log_key` the value of that key alone.
-//! Of equal keys the last one counts (Fluent Bit's `flb_msgpack_raw_to_json`), keys that are no
-//! text become their text, NaN and the infinities become null. Must not know batches or limits.
+//! In JSON the last of equal keys counts (Fluent Bit's `flb_msgpack_raw_to_json`); under `log_key`
+//! each is an event of its own (its `process_and_send`). Keys that are no text become their text,
+//! NaN and the infinities become null. Must not know batches or limits.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -25,6 +26,15 @@ const DEPTH_MAX: usize = 512;
 pub struct MessageWriter {
     log_key: Option<Box<[u8]>>,
     shared: SharedText,
+}
+
+/// Why no message was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoMessage {
+    /// The record has none.
+    None(Reason),
+    /// It has several, one for each value under `log_key`: [`MessageWriter::texts`].
+    Several,
 }
 
 /// The shared fields of the last record, escaped once for all records that have the same.
@@ -56,43 +66,43 @@ impl MessageWriter {
     ///
     /// # Errors
     ///
-    /// Why the record has no message. The body is as it was.
+    /// Why the record has no message, or not one. The body is as it was.
     pub fn write(
         &mut self,
         record: &[u8],
         shared: &SharedFields,
         body: &mut Vec<u8>,
-    ) -> Result<usize, Reason> {
-        match self.plain(record, shared) {
-            Some(value) => write_value_of_key(value?, body),
+    ) -> Result<usize, NoMessage> {
+        let written = match self.log_key.as_deref() {
+            Some(key) => write_value_of_key(only(values(key, record, shared))?, body),
             None => self.write_record(record, shared, body),
-        }
+        };
+        written.map_err(NoMessage::None)
+    }
+
+    /// The messages of a record that has several, which are never empty.
+    #[must_use]
+    pub fn texts(&self, record: &[u8], shared: &SharedFields) -> Vec<Vec<u8>> {
+        let Some(key) = self.log_key.as_deref() else { return Vec::new() };
+        let texts = values(key, record, shared).filter_map(|value| match value {
+            Value::Text(text) => Some(text.to_vec()),
+            Value::Packed(value) => json_text(value, 0).map(String::into_bytes),
+        });
+        texts.filter(|text| !text.is_empty()).collect()
     }
 
     /// The plain text that is the record's message, where it is one: such a message may be cut
     /// anywhere, unlike JSON.
     #[must_use]
-    pub fn plain_text<'a>(&self, record: &'a [u8], shared: &'a SharedFields) -> Option<&'a [u8]> {
-        match self.plain(record, shared)?.ok()? {
+    pub fn plain_text<'a>(
+        &'a self,
+        record: &'a [u8],
+        shared: &'a SharedFields,
+    ) -> Option<&'a [u8]> {
+        match only(values(self.log_key.as_deref()?, record, shared)).ok()? {
             Value::Text(text) => Some(text),
             Value::Packed(_) => None,
         }
-    }
-
-    fn plain<'a>(
-        &self,
-        record: &'a [u8],
-        shared: &'a SharedFields,
-    ) -> Option<Result<Value<'a>, Reason>> {
-        let key = self.log_key.as_deref()?;
-        let added = shared.get(key);
-        let value = match (map::get(record, key), added) {
-            (None, None) => return Some(Err(Reason::LogKeyMissing)),
-            (Some(own), Some(field)) if field.yields => Value::packed(own),
-            (Some(own), None) => Value::packed(own),
-            (_, Some(field)) => Value::Text(&field.value),
-        };
-        Some(Ok(value))
     }
 
     fn write_record(
@@ -135,6 +145,25 @@ impl<'a> Value<'a> {
             Ok(_) | Err(_) => Self::Packed(value),
         }
     }
+}
+
+/// What stands under `key`, in order: the record's own, then what shared fields add.
+fn values<'a>(
+    key: &'a [u8],
+    record: &'a [u8],
+    shared: &'a SharedFields,
+) -> impl Iterator<Item = Value<'a>> {
+    let pairs = map::pairs(record).into_iter().flatten();
+    let own = pairs.filter(|pair| pair.key_text() == Some(key));
+    let added = shared.as_slice().iter().filter(|field| *field.key == *key);
+    let added = added.filter(|field| !field.yields || map::get(record, key).is_none());
+    own.map(|pair| Value::packed(pair.value)).chain(added.map(|field| Value::Text(&field.value)))
+}
+
+/// The one value, where there is one.
+fn only<'a>(mut values: impl Iterator<Item = Value<'a>>) -> Result<Value<'a>, NoMessage> {
+    let Some(first) = values.next() else { return Err(NoMessage::None(Reason::LogKeyMissing)) };
+    if values.next().is_some() { Err(NoMessage::Several) } else { Ok(first) }
 }
 
 fn write_value_of_key(value: Value<'_>, body: &mut Vec<u8>) -> Result<usize, Reason> {
@@ -366,15 +395,19 @@ impl Json<'_> {
             self.string(text);
             return Some(());
         }
-        let mut body = Vec::new();
-        let mut json = Json { body: &mut body, bytes: 0 };
-        json.value(&mut Reader::new(key), depth + 1)?;
-        // Read back once: what was written is escaped for the body, the text is not.
-        let quoted = [b"\"", body.as_slice(), b"\""].concat();
-        let text: String = serde_json::from_slice(&quoted).ok()?;
-        self.string(text.as_bytes());
+        self.string(json_text(key, depth + 1)?.as_bytes());
         Some(())
     }
+}
+
+/// The text of a value's JSON.
+fn json_text(value: &[u8], depth: usize) -> Option<String> {
+    let mut body = Vec::new();
+    let mut json = Json { body: &mut body, bytes: 0 };
+    json.value(&mut Reader::new(value), depth)?;
+    // Read back once: what was written is escaped for the body, the text is not.
+    let quoted = [b"\"", body.as_slice(), b"\""].concat();
+    serde_json::from_slice(&quoted).ok()
 }
 
 #[cfg(test)]

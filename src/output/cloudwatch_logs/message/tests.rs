@@ -23,7 +23,11 @@ fn shared(fields: &[(&str, &str, bool)]) -> SharedFields {
 }
 
 /// The message as the service would store it, checked against the bytes that were counted.
-fn message(log_key: Option<&str>, record: &[u8], shared: &SharedFields) -> Result<String, Reason> {
+fn message(
+    log_key: Option<&str>,
+    record: &[u8],
+    shared: &SharedFields,
+) -> Result<String, NoMessage> {
     let mut body = b"\"".to_vec();
     let bytes = MessageWriter::new(log_key).write(record, shared, &mut body)?;
     body.push(b'"');
@@ -129,7 +133,7 @@ fn a_shared_field_that_yields_leaves_the_records_own_alone() {
 #[test]
 fn an_empty_record_has_no_message_unless_fields_are_added() {
     let none = SharedFields::default();
-    assert_eq!(message(None, b"\x80", &none), Err(Reason::Empty));
+    assert_eq!(message(None, b"\x80", &none), Err(NoMessage::None(Reason::Empty)));
     let one = shared(&[("a", "b", false)]);
     assert_eq!(message(None, b"\x80", &one).as_deref(), Ok(r#"{"a":"b"}"#));
 }
@@ -146,8 +150,34 @@ fn with_log_key_the_message_is_the_text_alone_and_other_values_are_json() {
     });
     assert_eq!(message(Some("log"), &text, &none).as_deref(), Ok(r#"{"a":"b\n"}"#));
     assert_eq!(message(Some("a"), &text, &none).as_deref(), Ok("1"));
-    assert_eq!(message(Some("lo"), &text, &none), Err(Reason::LogKeyMissing));
-    assert_eq!(message(Some("log"), b"\x81\xa3log\xa0", &none), Err(Reason::Empty));
+    assert_eq!(message(Some("lo"), &text, &none), Err(NoMessage::None(Reason::LogKeyMissing)));
+    assert_eq!(
+        message(Some("log"), b"\x81\xa3log\xa0", &none),
+        Err(NoMessage::None(Reason::Empty))
+    );
+}
+
+#[test]
+fn each_value_under_a_repeated_log_key_is_a_message() {
+    let none = SharedFields::default();
+    let twice = record(|writer| {
+        writer.map_header(4);
+        for (key, value) in [("log", "one"), ("x", "no"), ("log", ""), ("log", "two")] {
+            writer.str(key.as_bytes());
+            writer.str(value.as_bytes());
+        }
+    });
+    assert_eq!(message(Some("log"), &twice, &none), Err(NoMessage::Several));
+    let texts = |record: &[u8], fields| MessageWriter::new(Some("log")).texts(record, fields);
+    assert_eq!(texts(&twice, &none), [b"one", b"two"]);
+
+    let number = b"\x81\xa3log\x07";
+    let added = shared(&[("log", "added", false)]);
+    assert_eq!(message(Some("log"), number, &added), Err(NoMessage::Several));
+    assert_eq!(texts(number, &added), [b"7".as_slice(), b"added"]);
+    let yields = shared(&[("log", "theirs", true)]);
+    assert_eq!(message(Some("log"), number, &yields).as_deref(), Ok("7"));
+    assert_eq!(message(Some("log"), b"\x80", &yields).as_deref(), Ok("theirs"));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -1,0 +1,182 @@
+//! A case as its folder holds it: `case.json`, `expected.json`, and the files of the configuration,
+//! whose placeholders are replaced here. Unknown members of both are errors: they would say
+//! something that is not done or not compared.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::json::Json;
+
+/// The lines that `@OUT@` stands for in an output.
+const OUT_LINES: [&str; 7] = [
+    "endpoint 127.0.0.1",
+    "port @CWL@",
+    "tls.verify on",
+    "tls.ca_file @DIR@/ca.pem",
+    "region us-east-1",
+    "auto_create_group true",
+    "retry_limit 2",
+];
+
+/// Files of a folder that are not for the router.
+const OURS: [&str; 3] = ["case.json", "expected.json", "fluent-bit-result.json"];
+
+/// What is done, and how the result is compared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) about: String,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) steps: Vec<Step>,
+    /// Whether timestamps are compared.
+    #[serde(default = "yes")]
+    pub(super) times: bool,
+    /// The order within a stream is not compared.
+    #[serde(default)]
+    pub(super) sorted: bool,
+    /// Messages are compared as text, also where they are JSON.
+    #[serde(default)]
+    pub(super) raw: bool,
+    /// U+FFFD is not compared.
+    #[serde(default)]
+    pub(super) lossy: bool,
+    /// A stream is given as count and hash; `expected.json` says so too.
+    #[serde(default, rename = "digest")]
+    _digest: IgnoredAny,
+    #[serde(default, rename = "area")]
+    _area: IgnoredAny,
+    #[serde(default, rename = "quiet")]
+    _quiet: IgnoredAny,
+    #[serde(default, rename = "fluent_bit_defect")]
+    _fluent_bit_defect: IgnoredAny,
+}
+
+/// One thing that is done to the router.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub(super) enum Step {
+    /// Events by the forward protocol.
+    Forward {
+        forward: Vec<Json>,
+        #[serde(default)]
+        mode: Mode,
+        #[serde(default)]
+        unix: bool,
+        ack: Option<String>,
+    },
+    /// Bytes to the forward port.
+    Hex { hex: String },
+    /// Text to a `tcp` input: `TCP`, or the placeholder that `to` names.
+    Tcp { tcp: String, to: Option<String> },
+    /// Until that many events have arrived.
+    Wait { wait: u64 },
+    /// Time for the router. Nothing is done: whoever needs it waits for what it must bring.
+    Sleep {
+        #[serde(rename = "sleep")]
+        _seconds: f64,
+    },
+    /// A request to the monitoring server.
+    Get { get: Get },
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    #[default]
+    Message,
+    Forward,
+    Packed,
+    Gzip,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Get {
+    pub(super) path: String,
+    /// A regular expression for what the body holds; `^` and `$` match at lines.
+    pub(super) find: Option<String>,
+}
+
+/// What must have come of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expected {
+    /// "group stream" → its events.
+    pub(super) streams: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) acks: Vec<Value>,
+    /// Path → status, or status and what was found.
+    #[serde(default)]
+    pub(super) gets: BTreeMap<String, Value>,
+    /// Group → days.
+    #[serde(default)]
+    pub(super) retention: BTreeMap<String, i64>,
+    /// Whether requests had the header for the embedded metric format.
+    pub(super) emf: bool,
+    pub(super) violations: BTreeMap<String, u64>,
+    pub(super) exit: Option<Exit>,
+    /// Answers of `http` inputs.
+    #[serde(rename = "http")]
+    _http: [IgnoredAny; 0],
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Exit {
+    /// The configuration is refused.
+    Error,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The folder of all cases.
+pub(super) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+pub(super) fn read(name: &str) -> (Case, Expected) {
+    let folder = folder().join(name);
+    let text = |file: &str| {
+        let path = folder.join(file);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let case = serde_json::from_str(&text("case.json"));
+    let expected = serde_json::from_str(&text("expected.json"));
+    let wrong = |error: serde_json::Error| -> ! { panic!("{name}: {error}") };
+    (case.unwrap_or_else(|error| wrong(error)), expected.unwrap_or_else(|error| wrong(error)))
+}
+
+/// Copies the files of the configuration to `to`, with `placeholders` replaced.
+pub(super) fn install(name: &str, to: &Path, placeholders: &[(&str, String)]) {
+    install_folder(&folder().join(name), to, placeholders);
+}
+
+fn install_folder(from: &Path, to: &Path, placeholders: &[(&str, String)]) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let target = to.join(name);
+        if path.is_dir() {
+            install_folder(&path, &target, placeholders);
+        } else if !OURS.contains(&name) {
+            let mut text = fs::read_to_string(&path).unwrap().replace("@OUT@", &out_lines());
+            for (placeholder, value) in placeholders {
+                text = text.replace(placeholder, value);
+            }
+            fs::write(target, text).unwrap();
+        }
+    }
+}
+
+fn out_lines() -> String {
+    OUT_LINES.join("\n    ")
+}

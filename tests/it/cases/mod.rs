@@ -1,0 +1,150 @@
+//! Recorded cases (`tests/cases/README.md`): a configuration, what is fed to the router, and what
+//! must arrive at CloudWatch Logs. A test for each folder, so that a failure names it.
+
+mod client;
+mod compare;
+mod events;
+mod format;
+mod json;
+mod run;
+
+use std::collections::BTreeSet;
+
+/// A test for each case; `_` in a name stands for `-` in that of the folder.
+macro_rules! cases {
+    ($($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                run::check(&folder_name(stringify!($case))).await;
+            }
+        )*
+
+        const CASES: &[&str] = &[$(stringify!($case)),*];
+    };
+}
+
+cases! {
+    aws_adot
+    aws_emf_over_tcp
+    aws_health_check_output_metrics
+    aws_health_check_tcp
+    aws_health_check_uptime
+    aws_oomkill_filesystem
+    aws_oomkill_filesystem_tcp
+    aws_oomkill_memory
+    conf_bad_bool
+    conf_bad_regex
+    conf_bad_retry_limit
+    conf_crlf
+    conf_duplicate_option
+    conf_empty
+    conf_env_after_brace
+    conf_env_default
+    conf_env_unset_key
+    conf_include
+    conf_include_glob
+    conf_include_glob_none
+    conf_include_missing
+    conf_include_twice
+    conf_long_value
+    conf_no_name
+    conf_parsers_missing_file
+    conf_retry_limit_words
+    conf_set_env
+    conf_stream_both
+    conf_stream_none
+    conf_unknown_filter_option
+    conf_unknown_option
+    cw_big_300k
+    cw_big_cut_in_escape
+    cw_big_quotes
+    cw_bin
+    cw_class_bad
+    cw_control_chars
+    cw_empty_record
+    cw_escape_unicode_off
+    cw_float_precision
+    cw_forbidden_tag
+    cw_format_emf
+    cw_format_other
+    cw_group_forbidden
+    cw_invalid_utf8_overlong
+    cw_log_key
+    cw_log_key_duplicate
+    cw_log_key_map
+    cw_log_key_nested
+    cw_log_key_numbers
+    cw_long_tag
+    cw_many_small
+    cw_nan_to_null
+    cw_no_create_group
+    cw_numbers
+    cw_out_of_order
+    cw_prefix_tags
+    cw_retention
+    cw_stream_name
+    cw_time_float
+    cw_two_outputs_log_key
+    cw_workers
+    firelens_bridge
+    firelens_default
+    firelens_dup_container_names
+    firelens_external_only
+    firelens_null
+    firelens_pattern_agent_test
+    firelens_pattern_no_log
+    firelens_task_tag
+    firelens_unmatched
+    fw_ack
+    fw_forward
+    fw_gzip
+    fw_heartbeat
+    fw_many_connections
+    fw_message
+    fw_tag_options
+    fw_unix
+    fw_unix_and_tcp
+    grep_all_dropped
+    grep_dotted_key
+    grep_non_string
+    grep_or
+    grep_regex
+    grep_two_exclude
+    grep_two_regex
+    match_both
+    match_none
+    match_wildcards
+    rm_allow_and_remove
+    rm_order
+    rm_record
+    rm_remove_key
+    svc_endpoints
+    svc_flush_fraction
+    svc_grace_flush
+    svc_health_check
+    svc_health_errors
+    svc_log_file
+    svc_metrics_v2
+    svc_uptime_body
+    tcp_json
+    tcp_json_bad
+    tcp_none
+    tcp_none_empty_line
+    tcp_none_nul
+    tcp_none_separator
+}
+
+fn folder_name(case: &str) -> String {
+    case.replace('_', "-")
+}
+
+#[test]
+fn every_folder_has_its_test() {
+    let folders = std::fs::read_dir(format::folder()).unwrap().map(Result::unwrap);
+    let folders = folders.filter(|entry| entry.path().is_dir());
+    let folders: BTreeSet<_> =
+        folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let tests = CASES.iter().map(|case| folder_name(case)).collect();
+    assert_eq!(folders, tests);
+}
