@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::buffer::Buffer;
@@ -83,6 +83,8 @@ pub enum BuildError {
 pub struct Around {
     /// The task's metadata.
     pub snapshot: SnapshotReceiver,
+    /// Asks for newer metadata.
+    pub refetch: Arc<Notify>,
     /// Credentials of the environment, if it has some.
     pub keys: Option<Keys>,
     /// When the process was started.
@@ -114,12 +116,12 @@ impl Pipeline {
         enrichment: Enrichment,
         around: Around,
     ) -> Result<Self, BuildError> {
-        let Around { snapshot, keys, started, started_unix } = around;
+        let Around { snapshot, refetch, keys, started, started_unix } = around;
         let budget = Budget::new(budget_bytes(&config.inputs));
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
         let (stages, filter_matches) =
-            stages(config.filters, enrichment, &snapshot, &mut telemetry);
+            stages(config.filters, enrichment, (&snapshot, refetch), &mut telemetry);
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
         // First, so that peers may connect: what follows takes longer.
@@ -188,8 +190,13 @@ impl Pipeline {
                         tracing::error!("a part of the pipeline failed, ending: {error}");
                         break;
                     }
-                    None if is_reading => (&mut reading).await,
-                    None => break,
+                    // Everything behind has ended, so reading has or is about to.
+                    None => {
+                        if is_reading {
+                            (&mut reading).await;
+                        }
+                        break;
+                    }
                 },
             }
         }
@@ -251,13 +258,17 @@ fn budget_bytes(inputs: &[InputConfig]) -> u64 {
 fn stages(
     filters: Vec<FilterConfig>,
     enrichment: Enrichment,
-    snapshot: &SnapshotReceiver,
+    (snapshot, refetch): (&SnapshotReceiver, Arc<Notify>),
     telemetry: &mut Telemetry,
 ) -> (Vec<Stage>, Vec<TagMatch>) {
     let mut matches = Vec::new();
     let mut stages = Vec::new();
     let enrich = (enrichment == Enrichment::On).then(|| {
-        (TagMatch::everything(), Filter::Enrich(Enrich::new(snapshot.clone())), "ecs".to_owned())
+        (
+            TagMatch::everything(),
+            Filter::Enrich(Enrich::new(snapshot.clone(), refetch)),
+            "ecs".to_owned(),
+        )
     });
     let configured = filters.into_iter().map(|filter| {
         let made = match filter.kind {

@@ -68,7 +68,14 @@ impl Sidecar {
         let (snapshot_sender, snapshot) = watch::channel(None);
         let http_server = config.service.http_server.clone();
         let started_unix = clock::unix_now();
-        let around = Around { snapshot, keys: keys(environment), started, started_unix };
+        let refetch = Arc::new(Notify::new());
+        let around = Around {
+            snapshot,
+            refetch: Arc::clone(&refetch),
+            keys: keys(environment),
+            started,
+            started_unix,
+        };
         let pipeline = Pipeline::bind(config, enrichment, around).await?;
         let admin = match http_server {
             Some(server) => Some(monitor(server, &pipeline).await?),
@@ -79,7 +86,6 @@ impl Sidecar {
         match ecs::Endpoint::from_environment(|name| environment.get(name).map(str::to_owned)) {
             Ok(Some(endpoint)) => {
                 // It runs as long as anybody listens; nothing waits for it.
-                let refetch = Arc::new(Notify::new());
                 drop(delivery.spawn(ecs::watch(endpoint, refetch, snapshot_sender)));
             }
             Ok(None) => {}

@@ -87,7 +87,7 @@ pub fn reply(path: &str, facts: &Facts<'_>) -> Reply {
         }
         // Never reloaded: the agent replaces the task where its configuration changes.
         "/api/v2/reload" => Reply::ok(JSON, r#"{"hot_reload_count":0}"#.to_owned()),
-        "/firelane/metrics" => Reply::ok(PROMETHEUS, telemetry.prometheus()),
+        "/metrics" => Reply::ok(PROMETHEUS, telemetry.prometheus()),
         _unknown => Reply::not_found(),
     }
 }
@@ -501,14 +501,14 @@ mod tests {
 
     #[test]
     fn any_other_path_is_not_found_and_empty() {
-        for path in ["", "*", "//", "/api/v1/uptime/", "/api/v1", "/API/v1/uptime", "/metrics"] {
+        for path in ["", "*", "//", "/api/v1/uptime/", "/api/v1", "/API/v1/uptime", "/metrics/"] {
             assert_eq!(asked(path, Duration::ZERO, Some(HEALTHY)), Reply::not_found());
         }
     }
 
     #[test]
     fn our_own_metrics_are_shown_as_they_are() {
-        let body = body("/firelane/metrics", Duration::ZERO);
+        let body = body("/metrics", Duration::ZERO);
         let line = "\nfirelane_received_records_total{account=\"ingest\"} 0\n";
         assert!(body.contains(line), "{body}");
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::chunk::Chunk;
 use crate::ecs::snapshot::Snapshot;
@@ -18,6 +18,8 @@ use crate::record::tag::Tag;
 #[derive(Debug)]
 pub struct Enrich {
     snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// Asks for a newer snapshot: a container that started later is in none of the older ones.
+    refetch: Arc<Notify>,
     /// What was made last, and for which snapshot and tag.
     made: Option<Made>,
 }
@@ -33,8 +35,8 @@ struct Made {
 impl Enrich {
     /// A filter that takes the newest snapshot at each chunk.
     #[must_use]
-    pub fn new(snapshot: watch::Receiver<Option<Arc<Snapshot>>>) -> Self {
-        Self { snapshot, made: None }
+    pub fn new(snapshot: watch::Receiver<Option<Arc<Snapshot>>>, refetch: Arc<Notify>) -> Self {
+        Self { snapshot, refetch, made: None }
     }
 
     /// Adds the fields.
@@ -57,7 +59,11 @@ impl Enrich {
             return made.fields.clone();
         }
         let fields = snapshot.as_deref().map_or_else(SharedFields::default, |snapshot| {
-            SharedFields::new(fields(snapshot, tag, container_id))
+            let id = container_id.map(String::from_utf8_lossy);
+            if id.as_deref().is_some_and(|id| !snapshot.knows(id)) {
+                self.refetch.notify_one();
+            }
+            SharedFields::new(fields(snapshot, tag, id.as_deref()))
         });
         let made = Made {
             snapshot,
@@ -78,9 +84,8 @@ fn same(ours: Option<&Arc<Snapshot>>, theirs: Option<&Arc<Snapshot>>) -> bool {
     }
 }
 
-fn fields(snapshot: &Snapshot, tag: &Tag, container_id: Option<&[u8]>) -> Vec<SharedField> {
-    let id = container_id.map(String::from_utf8_lossy);
-    let container = snapshot.container(id.as_deref(), None, &tag.to_string());
+fn fields(snapshot: &Snapshot, tag: &Tag, container_id: Option<&str>) -> Vec<SharedField> {
+    let container = snapshot.container(container_id, None, &tag.to_string());
     let definition = snapshot.family.as_ref().zip(snapshot.revision.as_ref());
     let task = [
         ("ecs_cluster", snapshot.cluster_name.clone(), false),
@@ -94,4 +99,45 @@ fn fields(snapshot: &Snapshot, tag: &Tag, container_id: Option<&[u8]>) -> Vec<Sh
         Some(SharedField { key: key.as_bytes().into(), value, yields })
     };
     task.into_iter().filter_map(field).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::fixture::{Fields, chunk, lines};
+    use crate::ledger::Account;
+
+    const TASK: &[u8] = br#"{"Cluster":"c","TaskARN":"arn:aws:ecs:eu-west-1:1:task/c/0ab",
+        "Family":"web","Revision":"3","Containers":[{"DockerId":"d1","Name":"app"}]}"#;
+
+    fn enriched(records: &[Fields<'_>]) -> (Vec<String>, Arc<Notify>) {
+        let snapshot = Arc::new(Snapshot::parse(TASK).expect("a task"));
+        let (_sender, receiver) = watch::channel(Some(snapshot));
+        let refetch = Arc::new(Notify::new());
+        let mut filter = Enrich::new(receiver, Arc::clone(&refetch));
+        let account = Arc::new(Account::default());
+        let chunk = chunk(&account, "app-firelens-0ab", records);
+        (lines(filter.apply(chunk)), refetch)
+    }
+
+    fn is_asked(refetch: &Notify) -> bool {
+        let asked = std::pin::pin!(refetch.notified());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        asked.poll(&mut context).is_ready()
+    }
+
+    #[test]
+    fn every_record_gets_what_is_known_of_its_task_and_container() {
+        let (lines, refetch) = enriched(&[&[("log", "x")]]);
+        let expected = "log=x ecs_cluster=c ecs_task_arn=arn:aws:ecs:eu-west-1:1:task/c/0ab \
+                        ecs_task_definition=web:3 container_id=d1 container_name=app";
+        assert_eq!(lines, [expected]);
+        assert!(!is_asked(&refetch));
+    }
+
+    #[test]
+    fn a_container_that_is_not_known_is_asked_for() {
+        let (_, refetch) = enriched(&[&[("log", "x"), ("container_id", "d2")]]);
+        assert!(is_asked(&refetch));
+    }
 }

@@ -1,4 +1,4 @@
-//! The one table of what `/firelane/metrics` shows: name, help and where each number comes from.
+//! The one table of what `/metrics` shows: name, help and where each number comes from.
 //!
 //! Names follow <https://prometheus.io/docs/practices/naming/>. Labels are instance names and
 //! reasons: never a tag or a stream, of which there may be many.

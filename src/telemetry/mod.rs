@@ -1,7 +1,7 @@
 //! Around the path: what is counted, and how it is told.
 //!
 //! [`counters`] are written by the parts of the pipeline, once a chunk or a request; [`metrics`] is
-//! the one table of what `/firelane/metrics` shows; [`log`] writes the process's own log. Reads the ledger,
+//! the one table of what `/metrics` shows; [`log`] writes the process's own log. Reads the ledger,
 //! changes nothing.
 
 pub mod counters;
@@ -120,7 +120,7 @@ impl Telemetry {
         self.outputs.iter().map(|one| one.count()).collect()
     }
 
-    /// The text of `/firelane/metrics`.
+    /// The text of `/metrics`.
     #[must_use]
     pub fn prometheus(&self) -> String {
         metrics::render(self)

@@ -175,6 +175,9 @@ pub enum Advice {
     /// A group name with characters that the service refuses.
     #[error("holds characters that a log group cannot have, or too many; a dot stands for each")]
     GroupName,
+    /// Names, metrics or entities that are made of a record's fields.
+    #[error("is not supported by this version of Firelane and has no effect")]
+    Unsupported,
     /// A class or a retention for a group that is never created.
     #[error("has no effect without auto_create_group")]
     OnlyWithCreate,
@@ -197,6 +200,14 @@ impl Config {
         let region = options.text("region").or_else(|| defaults.region.clone());
         if region.is_none() {
             options.remark("region", Remark::plugin(Advice::RegionFromTask));
+        }
+        for name in ["log_group_template", "log_stream_template", "metric_dimensions"] {
+            if options.is_set(name) {
+                options.remark(name, Remark::plugin(Advice::Unsupported));
+            }
+        }
+        if options.bool("add_entity") {
+            options.remark("add_entity", Remark::plugin(Advice::Unsupported));
         }
         let log_group_name = log_group_name(options, defaults);
         let stream = stream_name(options, defaults);
