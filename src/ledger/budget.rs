@@ -22,6 +22,8 @@ pub struct Budget {
 #[must_use = "a dropped share goes back to the budget"]
 pub struct Share {
     permit: Option<OwnedSemaphorePermit>,
+    /// The one right to go over the budget, where this share stands for more than its bytes.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
@@ -38,7 +40,7 @@ impl Budget {
     pub async fn take(&self, bytes: usize) -> Share {
         let bytes = self.clamp(bytes);
         // The semaphore is never closed, so the only error cannot come.
-        Share { permit: Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok() }
+        Share { permit: Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok(), turn: None }
     }
 
     /// Takes `bytes` if they are free now and nobody waits before us.
@@ -46,7 +48,7 @@ impl Budget {
     pub fn try_take(&self, bytes: usize) -> Option<Share> {
         let bytes = self.clamp(bytes);
         let permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
-        Some(Share { permit: Some(permit) })
+        Some(Share { permit: Some(permit), turn: None })
     }
 
     /// Whether so much is in use that readers wait, or are about to.
@@ -75,7 +77,7 @@ impl Budget {
 impl Share {
     /// A share of nothing.
     pub fn empty() -> Self {
-        Self { permit: None }
+        Self { permit: None, turn: None }
     }
 
     /// Bytes in this share.
@@ -87,11 +89,18 @@ impl Share {
     /// Moves `bytes`, or all there are, into a share of their own.
     pub fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes());
-        Self { permit: self.permit.as_mut().and_then(|permit| permit.split(bytes)) }
+        Self { permit: self.permit.as_mut().and_then(|permit| permit.split(bytes)), turn: None }
+    }
+
+    /// Keeps the right to go over the budget until this share is dropped: what it was used for is
+    /// in memory as long.
+    pub fn keep_turn(&mut self, turn: Option<OwnedSemaphorePermit>) {
+        self.turn = turn.or(self.turn.take());
     }
 
     /// Takes another share of the same budget in.
     pub fn join(&mut self, mut other: Self) {
+        self.keep_turn(other.turn.take());
         let Some(theirs) = other.permit.take() else { return };
         match self.permit.as_mut() {
             Some(ours) => ours.merge(theirs),
