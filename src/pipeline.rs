@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -168,12 +168,12 @@ impl Pipeline {
     /// Runs until the process is stopped and everything has its outcome.
     ///
     /// `delivery` is the runtime for all that is behind the ring; the caller's own reads.
-    pub async fn run(self, delivery: &Runtime, stop: StopReceiver) -> Account {
+    pub async fn run(self, delivery: &Handle, stop: StopReceiver) -> Account {
         let mut behind = JoinSet::new();
         let ring = Arc::clone(&self.intake.ring);
-        behind.spawn_on(ingest::run(self.ingest, ring), delivery.handle());
+        behind.spawn_on(ingest::run(self.ingest, ring), delivery);
         for (output, buffer) in self.outputs {
-            behind.spawn_on(output.run(buffer, stop.clone()), delivery.handle());
+            behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
         input::run(self.listeners, self.intake, stop).await;
         while let Some(ended) = behind.join_next().await {
