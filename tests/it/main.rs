@@ -6,10 +6,14 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
+    unreachable_pub,
     reason = "tests"
 )]
 
+mod faults;
 mod forward_decode;
 mod msgpack;
+mod pressure;
+mod rig;
 mod tcp_decode;
 mod vectors;
