@@ -124,7 +124,7 @@ fn close(account: &Account) -> ExitCode {
         tracing::info!("account of {output}: {balance}");
     }
     let lost = account.lost();
-    tracing::info!("account: {}, lost={lost}", account.ingest);
+    tracing::info!("account: {}, lost={lost}", account.total());
     if lost == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_LEFT) }
 }
 

@@ -190,6 +190,18 @@ impl Pipeline {
 }
 
 impl Account {
+    /// All that became of what was read, to its last end. A record that goes to several outputs
+    /// counts once for each.
+    #[must_use]
+    pub fn total(&self) -> Balance {
+        let mut total = self.ingest;
+        // These were handed to the outputs, whose accounts say what came of them.
+        total.received -= self.ingest.delivered;
+        total.delivered -= self.ingest.delivered;
+        self.outputs.iter().for_each(|(_, balance)| total += *balance);
+        total
+    }
+
     /// Records that were wanted and did not arrive: dropped without being asked to, or left.
     #[must_use]
     pub fn lost(&self) -> u64 {

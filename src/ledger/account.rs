@@ -80,19 +80,51 @@ impl Balance {
     }
 }
 
+/// Accounts added up.
+impl std::ops::AddAssign for Balance {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.delivered += other.delivered;
+        self.merged += other.merged;
+        self.held += other.held;
+        for (ours, theirs) in self.dropped.iter_mut().zip(other.dropped) {
+            *ours += theirs;
+        }
+    }
+}
+
+/// One line, for people: `received=5 delivered=3 dropped=1 dropped_empty=1 left=1`.
 impl std::fmt::Display for Balance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "received={} delivered={}", self.received, self.delivered)?;
         if self.merged > 0 {
             write!(f, " merged={}", self.merged)?;
         }
-        write!(f, " dropped={}", self.dropped.iter().sum::<u64>())?;
-        for reason in Reason::ALL {
+        // What was held when the time to stop was up was not dropped for anything about it.
+        let left = self.dropped_for(Reason::Stopped);
+        write!(f, " dropped={}", self.dropped.iter().sum::<u64>() - left)?;
+        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Stopped) {
             match self.dropped_for(reason) {
                 0 => {}
                 records => write!(f, " dropped_{}={records}", reason.as_str())?,
             }
         }
-        write!(f, " left={}", self.held)
+        write!(f, " left={}", self.held + left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_what_was_dropped_from_what_was_left() {
+        let account = Arc::new(Account::default());
+        account.receive(3).delivered(3);
+        account.receive(1).dropped(1, Reason::Empty);
+        account.receive(4).dropped(4, Reason::Stopped);
+        let _held = std::mem::ManuallyDrop::new(account.receive(2));
+        let line = "received=10 delivered=3 dropped=1 dropped_empty=1 left=6";
+        assert_eq!(account.balance().to_string(), line);
     }
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub mod peer;
+pub mod process;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
