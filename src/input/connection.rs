@@ -157,7 +157,7 @@ impl Connection {
             {
                 return Ok(readable?);
             }
-            if self.intake.budget.try_take(READ_BYTES).is_none() {
+            if self.intake.try_take(READ_BYTES).is_none() {
                 let bytes = self.buffer.len();
                 self.finish().await?;
                 return Err(End::Silent { bytes });
@@ -172,16 +172,21 @@ impl Connection {
         if self.turn.is_some() {
             return Share::empty();
         }
-        if let Some(share) = self.intake.budget.try_take(READ_BYTES) {
+        if let Some(share) = self.intake.try_take(READ_BYTES) {
             return share;
         }
         self.counters.waits.add(1);
         if self.buffer.is_empty() {
-            return self.intake.budget.take(READ_BYTES).await;
+            return self.intake.take(READ_BYTES).await;
         }
+        self.wait_for(READ_BYTES).await
+    }
+
+    /// Waits for memory, or for the right to do without.
+    async fn wait_for(&mut self, bytes: usize) -> Share {
         tokio::select! {
             biased;
-            share = self.intake.budget.take(READ_BYTES) => share,
+            share = self.intake.take(bytes) => share,
             turn = Arc::clone(&self.intake.turn).acquire_owned() => {
                 self.turn = turn.ok();
                 Share::empty()
@@ -240,24 +245,15 @@ impl Connection {
         let cost = Chunk::cost_bytes(&tagged.entries);
         let mut share = self.share.split(cost);
         let missing = cost.saturating_sub(share.bytes());
-        if missing == 0 {
-            return share;
-        }
-        if self.turn.is_none() {
-            if let Some(more) = self.intake.budget.try_take(missing) {
-                share.join(more);
-                return share;
-            }
-            tokio::select! {
-                biased;
-                more = self.intake.budget.take(missing) => {
-                    share.join(more);
-                    return share;
-                }
-                turn = Arc::clone(&self.intake.turn).acquire_owned() => self.turn = turn.ok(),
+        if missing > 0 && self.turn.is_none() {
+            match self.intake.try_take(missing) {
+                Some(more) => share.join(more),
+                None => share.join(self.wait_for(missing).await),
             }
         }
-        share.keep_turn(self.turn.take());
+        if missing > 0 {
+            share.keep_turn(self.turn.take());
+        }
         share
     }
 
