@@ -14,6 +14,8 @@ mod faults;
 mod forward_decode;
 mod msgpack;
 mod pressure;
+mod process;
 mod rig;
+mod sockets;
 mod tcp_decode;
 mod vectors;

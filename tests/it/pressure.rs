@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use firelane::input::RESERVE_BYTES;
 use firelane::local::cloudwatch_logs::{Fault, Rule};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -68,13 +69,13 @@ async fn stalled(running: &Running) {
     .await;
 }
 
-/// What was taken in fits into the budget, but for one frame.
+/// What was taken in fits into the budget and the input's reserve, but for one frame.
 fn assert_within_budget(running: &Running) {
     let budget = &running.telemetry.budget;
     let taken = running.telemetry.inputs.first().map_or(0, |input| input.bytes.get());
     assert!(budget.used_bytes() <= budget.bytes_max());
     assert!(
-        taken <= budget.bytes_max() + FRAME_BYTES,
+        taken <= budget.bytes_max() + RESERVE_BYTES + FRAME_BYTES,
         "{taken} bytes were taken in, the budget is {}",
         budget.bytes_max()
     );
