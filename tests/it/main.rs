@@ -10,12 +10,15 @@
     reason = "tests"
 )]
 
+mod embedded;
 mod faults;
 mod forward_decode;
+mod monitoring;
 mod msgpack;
 mod pressure;
 mod process;
 mod rig;
 mod sockets;
 mod tcp_decode;
+mod tidy;
 mod vectors;
