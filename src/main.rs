@@ -123,7 +123,7 @@ fn close(account: &Account) -> ExitCode {
     for (output, balance) in &account.outputs {
         tracing::info!("account of {output}: {balance}");
     }
-    tracing::info!("account: {} lost={}", account.ingest, account.lost());
+    tracing::info!("account: {} lost={}", account.total(), account.lost());
     status(account)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -170,12 +170,12 @@ impl Pipeline {
     /// Runs until the process is stopped and everything has its outcome.
     ///
     /// `delivery` is the runtime for all that is behind the ring; the caller's own reads.
-    pub async fn run(self, delivery: &Runtime, stop: StopReceiver) -> Account {
+    pub async fn run(self, delivery: &Handle, stop: StopReceiver) -> Account {
         let mut behind = JoinSet::new();
         let ring = Arc::clone(&self.intake.ring);
-        behind.spawn_on(ingest::run(self.ingest, ring), delivery.handle());
+        behind.spawn_on(ingest::run(self.ingest, ring), delivery);
         for (output, buffer) in self.outputs {
-            behind.spawn_on(output.run(buffer, stop.clone()), delivery.handle());
+            behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
         let reading = input::run(self.listeners, self.intake, stop);
         tokio::pin!(reading);
@@ -209,6 +209,18 @@ impl Pipeline {
 }
 
 impl Account {
+    /// All that became of what was read, to its last end. A record that goes to several outputs
+    /// counts once for each.
+    #[must_use]
+    pub fn total(&self) -> Balance {
+        let mut total = self.ingest;
+        // These were handed to the outputs, whose accounts say what came of them.
+        total.received -= self.ingest.delivered;
+        total.delivered -= self.ingest.delivered;
+        self.outputs.iter().for_each(|(_, balance)| total += *balance);
+        total
+    }
+
     /// Records that were wanted and did not arrive: dropped without being asked to, or left.
     #[must_use]
     pub fn lost(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::lookup_host;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Notify, watch};
 
 use crate::admin::{self, Admin, HealthLimits, View};
@@ -18,14 +18,24 @@ use crate::ecs;
 use crate::lifecycle::StopReceiver;
 use crate::output::cloudwatch_logs::sender::Keys;
 use crate::pipeline::{Account, Around, BuildError, Enrichment, Pipeline, delivery_runtime};
+use crate::telemetry::Telemetry;
 
 /// A process whose sockets are bound.
 #[derive(Debug)]
 pub struct Sidecar {
     pipeline: Pipeline,
-    delivery: Runtime,
+    delivery: Delivery,
     /// Ends with the process.
     admin: Option<Admin>,
+}
+
+/// The threads that deliver. They end in the background wherever this is dropped: waiting for them
+/// would be a panic within a runtime, and a start that fails has to say why instead.
+#[derive(Debug)]
+struct Delivery {
+    handle: Handle,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// Why a process cannot be started.
@@ -81,12 +91,11 @@ impl Sidecar {
             Some(server) => Some(monitor(server, &pipeline).await?),
             None => None,
         };
-        // After all that can fail: a runtime must not be dropped by what runs on another.
-        let delivery = delivery_runtime().map_err(StartError::Runtime)?;
+        let delivery = Delivery::start().map_err(StartError::Runtime)?;
         match ecs::Endpoint::from_environment(|name| environment.get(name).map(str::to_owned)) {
             Ok(Some(endpoint)) => {
                 // It runs as long as anybody listens; nothing waits for it.
-                drop(delivery.spawn(ecs::watch(endpoint, refetch, snapshot_sender)));
+                drop(delivery.handle.spawn(ecs::watch(endpoint, refetch, snapshot_sender)));
             }
             Ok(None) => {}
             Err(error) => tracing::warn!("{error}; going on without the task's metadata"),
@@ -106,11 +115,30 @@ impl Sidecar {
         self.admin.as_ref().map(Admin::local_addr)
     }
 
+    /// What is counted.
+    #[must_use]
+    pub fn telemetry(&self) -> Arc<Telemetry> {
+        self.pipeline.telemetry()
+    }
+
     /// Runs until it is stopped and everything has its outcome.
     pub async fn run(self, stop: StopReceiver) -> Account {
-        let account = self.pipeline.run(&self.delivery, stop).await;
-        self.delivery.shutdown_background();
-        account
+        self.pipeline.run(&self.delivery.handle, stop).await
+    }
+}
+
+impl Delivery {
+    fn start() -> io::Result<Self> {
+        let runtime = delivery_runtime()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -25,8 +25,10 @@ const READ_BYTES: usize = 64 * 1_024;
 /// A chunk shares the memory it was read into if it fills this part of it; a smaller one is copied
 /// out, so that one short line does not keep a whole read buffer.
 const SHARED_FRACTION: usize = 2;
-/// How long a peer may keep the one turn to read over the budget without sending anything.
-const TURN_WAIT: Duration = Duration::from_secs(2);
+/// How long a peer may be silent within a frame while others wait for the memory it takes. Those
+/// who wait for a peer that has died do not wait for ever; a peer that lives writes frames as a
+/// whole, and what AWS Fargate's log shim cannot write within 5 s it sends again anyway.
+const FRAME_SILENCE: Duration = Duration::from_secs(5);
 
 /// The protocol a connection speaks.
 #[derive(Debug)]
@@ -49,7 +51,8 @@ pub struct Connection {
     buffer: BytesMut,
     /// The memory of `buffer`.
     share: Share,
-    /// The right to read over the budget until the frame is whole.
+    /// The right to read over the budget until the frame is whole; its records keep it then, until
+    /// their memory is free again.
     turn: Option<OwnedSemaphorePermit>,
     items: Vec<Item>,
 }
@@ -69,6 +72,14 @@ pub enum End {
     /// Its bytes cannot be followed.
     #[error(transparent)]
     Tcp(#[from] tcp::decode::ConnectionError),
+    /// It died within a frame, it seems, and others need the memory.
+    #[error(
+        "silent for {FRAME_SILENCE:?} within a frame, of which {bytes} bytes came, while memory is short"
+    )]
+    Silent {
+        /// What came of the frame.
+        bytes: usize,
+    },
     /// The process is past its time to read.
     #[error("closed for the end of the process")]
     Stopped,
@@ -99,7 +110,7 @@ impl Connection {
         match end {
             End::Closed | End::Stopped => tracing::debug!("{input}: {peer}: {end}"),
             End::Failed(source) => tracing::debug!("{input}: {peer}: connection failed: {source}"),
-            End::Forward(_) | End::Tcp(_) => {
+            End::Forward(_) | End::Tcp(_) | End::Silent { .. } => {
                 self.counters.connection_errors.add(1);
                 tracing::warn!("{input}: connection of {peer} closed: {end}");
             }
@@ -120,7 +131,10 @@ impl Connection {
         let mut room = self.room().await;
         self.buffer.reserve(READ_BYTES);
         let read = match self.socket.try_read(&mut self.buffer, READ_BYTES) {
-            Ok(0) => return self.end().await,
+            Ok(0) => {
+                self.finish().await?;
+                return Err(End::Closed);
+            }
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.release_idle();
@@ -137,15 +151,21 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for the peer. The turn is not kept from the others while it says nothing.
-    async fn readable(&mut self) -> io::Result<()> {
-        if self.turn.is_some() {
-            match tokio::time::timeout(TURN_WAIT, self.socket.readable()).await {
-                Ok(readable) => return readable,
-                Err(_) => self.turn = None,
+    /// Waits for the peer; within a frame not for ever, if others wait for its memory.
+    async fn readable(&mut self) -> Result<(), End> {
+        while !self.buffer.is_empty() {
+            if let Ok(readable) = tokio::time::timeout(FRAME_SILENCE, self.socket.readable()).await
+            {
+                return Ok(readable?);
             }
+            if self.intake.try_take(READ_BYTES).is_none() {
+                let bytes = self.buffer.len();
+                self.finish().await?;
+                return Err(End::Silent { bytes });
+            }
+            self.turn = None;
         }
-        self.socket.readable().await
+        Ok(self.socket.readable().await?)
     }
 
     /// Takes memory for one read; waits until there is some.
@@ -153,16 +173,21 @@ impl Connection {
         if self.turn.is_some() {
             return Share::empty();
         }
-        if let Some(share) = self.intake.budget.try_take(READ_BYTES) {
+        if let Some(share) = self.intake.try_take(READ_BYTES) {
             return share;
         }
         self.counters.waits.add(1);
         if self.buffer.is_empty() {
-            return self.intake.budget.take(READ_BYTES).await;
+            return self.intake.take(READ_BYTES).await;
         }
+        self.wait_for(READ_BYTES).await
+    }
+
+    /// Waits for memory, or for the right to do without.
+    async fn wait_for(&mut self, bytes: usize) -> Share {
         tokio::select! {
             biased;
-            share = self.intake.budget.take(READ_BYTES) => share,
+            share = self.intake.take(bytes) => share,
             turn = Arc::clone(&self.intake.turn).acquire_owned() => {
                 self.turn = turn.ok();
                 Share::empty()
@@ -228,17 +253,14 @@ impl Connection {
         let cost = Chunk::cost_bytes(&tagged.entries);
         let mut share = self.share.split(cost);
         let missing = cost.saturating_sub(share.bytes());
-        if missing == 0 || self.turn.is_some() {
-            return share;
+        if missing > 0 && self.turn.is_none() {
+            match self.intake.try_take(missing) {
+                Some(more) => share.join(more),
+                None => share.join(self.wait_for(missing).await),
+            }
         }
-        if let Some(more) = self.intake.budget.try_take(missing) {
-            share.join(more);
-            return share;
-        }
-        tokio::select! {
-            biased;
-            more = self.intake.budget.take(missing) => share.join(more),
-            turn = Arc::clone(&self.intake.turn).acquire_owned() => self.turn = turn.ok(),
+        if missing > 0 {
+            share.keep_turn(self.turn.take());
         }
         share
     }
@@ -252,9 +274,9 @@ impl Connection {
         self.share.shrink_to(self.buffer.len());
     }
 
-    /// The peer has closed: what is whole without a separator is kept, the rest of a frame is not;
+    /// Nothing more comes: what is whole without a separator is kept, the rest of a frame is not;
     /// its sender will send it again.
-    async fn end(&mut self) -> Result<(), End> {
+    async fn finish(&mut self) -> Result<(), End> {
         let now = clock::event_now();
         let truncated = match &mut self.decoder {
             Decoder::Forward(decoder) => {
@@ -269,7 +291,6 @@ impl Connection {
             let (input, peer) = (&self.counters.name, &self.peer);
             tracing::debug!("{input}: {peer}: closed within a frame, {truncated} bytes of it came");
         }
-        self.hand_on(self.buffer.capacity()).await?;
-        Err(End::Closed)
+        self.hand_on(self.buffer.capacity()).await
     }
 }

@@ -29,6 +29,8 @@ use crate::ring::{Closed, Ring};
 
 use listener::Listener;
 
+/// Bytes of each input's reserve: two reads.
+pub const RESERVE_BYTES: u64 = 128 * 1_024;
 /// How long all peers must be silent after a stop was asked for, until reading ends.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the silence is looked at while the process stops.
@@ -43,6 +45,9 @@ pub struct Intake {
     pub ring: Arc<Ring<Chunk>>,
     /// The memory budget, taken before bytes are read.
     pub budget: Budget,
+    /// Memory of this input alone, for when the budget is used up: a health check is answered
+    /// whatever the other inputs wait for.
+    pub reserve: Budget,
     /// The account of all records that are read.
     pub account: Arc<Account>,
     /// Whoever holds this may read over the budget to finish its frame: without it, frames of
@@ -64,7 +69,36 @@ impl Intake {
     #[must_use]
     pub fn new(ring: Arc<Ring<Chunk>>, budget: Budget, account: Arc<Account>) -> Self {
         let turn = Arc::new(Semaphore::new(1));
-        Self { ring, budget, account, turn, activity: Arc::default() }
+        let reserve = Budget::reserve(RESERVE_BYTES);
+        Self { ring, budget, reserve, account, turn, activity: Arc::default() }
+    }
+
+    /// The same door for another input, which has a reserve of its own.
+    #[must_use]
+    pub fn for_another_input(&self) -> Self {
+        Self { reserve: Budget::reserve(RESERVE_BYTES), ..self.clone() }
+    }
+
+    /// Takes memory if there is some, of the budget or else of the reserve.
+    #[must_use]
+    pub fn try_take(&self, bytes: usize) -> Option<Share> {
+        let reserve = || self.reserve_for(bytes)?.try_take(bytes);
+        self.budget.try_take(bytes).or_else(reserve)
+    }
+
+    /// Waits for memory, of whichever comes first.
+    pub async fn take(&self, bytes: usize) -> Share {
+        let Some(reserve) = self.reserve_for(bytes) else { return self.budget.take(bytes).await };
+        tokio::select! {
+            biased;
+            share = self.budget.take(bytes) => share,
+            share = reserve.take(bytes) => share,
+        }
+    }
+
+    /// The reserve, if it is large enough.
+    fn reserve_for(&self, bytes: usize) -> Option<&Budget> {
+        (bytes as u64 <= self.reserve.bytes_max()).then_some(&self.reserve)
     }
 
     /// Lets nothing more in: whoever waits for room goes on at once and finds the ring closed.
@@ -125,7 +159,7 @@ impl Activity {
 pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceiver) {
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(listener.accept(intake.clone()));
+        accepting.spawn(listener.accept(intake.for_another_input()));
     }
     let stop = stop.stopping().await;
     let last = reading_ends(stop);

@@ -86,6 +86,20 @@ impl Balance {
     }
 }
 
+/// Accounts added up.
+impl std::ops::AddAssign for Balance {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.delivered += other.delivered;
+        self.merged += other.merged;
+        self.held += other.held;
+        for (ours, theirs) in self.dropped.iter_mut().zip(other.dropped) {
+            *ours += theirs;
+        }
+    }
+}
+
+/// One line, for people: `received=5 delivered=3 dropped=1 dropped_empty=1 left=1`.
 impl std::fmt::Display for Balance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "received={} delivered={}", self.received, self.delivered)?;

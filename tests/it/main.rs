@@ -6,11 +6,20 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
+    unreachable_pub,
     reason = "tests"
 )]
 
 mod cases;
+mod embedded;
+mod faults;
 mod forward_decode;
+mod monitoring;
 mod msgpack;
+mod pressure;
+mod process;
+mod rig;
+mod sockets;
 mod tcp_decode;
+mod tidy;
 mod vectors;

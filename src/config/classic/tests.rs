@@ -1,3 +1,5 @@
+//! Sections with file and line, and what is wrong with them.
+
 use std::collections::BTreeMap;
 
 use super::*;

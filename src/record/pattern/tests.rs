@@ -1,3 +1,5 @@
+//! What the patterns of Fluent Bit match.
+
 use super::*;
 
 fn matches(pattern: &str, value: impl AsRef<[u8]>) -> bool {

@@ -1,5 +1,5 @@
 //! A case as its folder holds it: `case.json`, `expected.json`, and the files of the configuration,
-//! whose placeholders are replaced here. Unknown members of both are errors: they would say
+//! whose stand-ins are replaced here. Unknown members of both are errors: they would say
 //! something that is not done or not compared.
 
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ pub(super) enum Step {
     },
     /// Bytes to the forward port.
     Hex { hex: String },
-    /// Text to a `tcp` input: `TCP`, or the placeholder that `to` names.
+    /// Text to a `tcp` input: `TCP`, or the stand-in that `to` names.
     Tcp { tcp: String, to: Option<String> },
     /// Until that many events have arrived.
     Wait { wait: u64 },
@@ -154,23 +154,23 @@ pub(super) fn read(name: &str) -> (Case, Expected) {
     (case.unwrap_or_else(|error| wrong(error)), expected.unwrap_or_else(|error| wrong(error)))
 }
 
-/// Copies the files of the configuration to `to`, with `placeholders` replaced.
-pub(super) fn install(name: &str, to: &Path, placeholders: &[(&str, String)]) {
-    install_folder(&folder().join(name), to, placeholders);
+/// Copies the files of the configuration to `to`, with `stand_ins` replaced.
+pub(super) fn install(name: &str, to: &Path, stand_ins: &[(&str, String)]) {
+    install_folder(&folder().join(name), to, stand_ins);
 }
 
-fn install_folder(from: &Path, to: &Path, placeholders: &[(&str, String)]) {
+fn install_folder(from: &Path, to: &Path, stand_ins: &[(&str, String)]) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         let target = to.join(name);
         if path.is_dir() {
-            install_folder(&path, &target, placeholders);
+            install_folder(&path, &target, stand_ins);
         } else if !OURS.contains(&name) {
             let mut text = fs::read_to_string(&path).unwrap().replace("@OUT@", &out_lines());
-            for (placeholder, value) in placeholders {
-                text = text.replace(placeholder, value);
+            for (stand_in, value) in stand_ins {
+                text = text.replace(stand_in, value);
             }
             fs::write(target, text).unwrap();
         }

@@ -119,7 +119,7 @@ impl Stage {
         };
         let local = local::start(options).await.unwrap();
         let ports = Ports { forward: port(), http: port(), tcp: port(), admin: port() };
-        let placeholders = [
+        let stand_ins = [
             ("@DIR@", folder.path().to_str().unwrap().to_owned()),
             ("@PORT@", ports.forward.to_string()),
             ("@HTTP@", ports.http.to_string()),
@@ -127,7 +127,7 @@ impl Stage {
             ("@ADMIN@", ports.admin.to_string()),
             ("@CWL@", address.port().to_string()),
         ];
-        format::install(name, folder.path(), &placeholders);
+        format::install(name, folder.path(), &stand_ins);
         let environment = environment(folder.path(), case);
         Self { folder, local, ports, environment }
     }

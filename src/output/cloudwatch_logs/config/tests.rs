@@ -1,3 +1,5 @@
+//! Options as Fluent Bit takes them.
+
 use super::*;
 use crate::option::{Policy, first_bad_row, section, tables};
 

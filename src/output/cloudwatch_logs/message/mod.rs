@@ -5,21 +5,17 @@
 //! each is an event of its own (its `process_and_send`). Keys that are no text become their text,
 //! NaN and the infinities become null. Must not know batches or limits.
 
-use std::collections::HashMap;
-use std::io::Write as _;
+mod json;
+mod shared;
 
 use crate::ledger::Reason;
 use crate::record::fields::SharedFields;
-use crate::record::map::{self, Pair};
+use crate::record::map;
 use crate::record::msgpack::{Reader, Token};
 
 use super::escape::{Depth, escape};
-
-/// Pairs of a map that are compared with each other in place; a larger map needs a table.
-const PAIRS_INLINE: usize = 32;
-/// Containers in each other that are written; what is deeper becomes null. Decoders refuse such
-/// records, and no filter makes them.
-const DEPTH_MAX: usize = 512;
+use json::{Json, json_text};
+use shared::SharedText;
 
 /// Writes messages; keeps what records have in common from one to the next.
 #[derive(Debug)]
@@ -35,22 +31,6 @@ pub enum NoMessage {
     None(Reason),
     /// It has several, one for each value under `log_key`: [`MessageWriter::texts`].
     Several,
-}
-
-/// The shared fields of the last record, escaped once for all records that have the same.
-#[derive(Debug, Default)]
-struct SharedText {
-    of: SharedFields,
-    fields: Vec<FieldText>,
-    /// All of `fields`, where none repeats another's key and none yields.
-    joined: Option<FieldText>,
-}
-
-/// `"key":"value"` as it stands in the body, and how many bytes it has in the message.
-#[derive(Clone, Debug, Default)]
-struct FieldText {
-    body: Vec<u8>,
-    bytes: usize,
 }
 
 impl MessageWriter {
@@ -113,7 +93,7 @@ impl MessageWriter {
     ) -> Result<usize, Reason> {
         self.shared.make(shared);
         let start = body.len();
-        let mut json = Json { body, bytes: 0 };
+        let mut json = Json::new(body);
         let mut reader = Reader::new(record);
         let pairs = reader.map_header().map_err(|_| Reason::Empty)?;
         if json.map(&mut reader, pairs, Some(&self.shared), 0).is_none() {
@@ -121,7 +101,7 @@ impl MessageWriter {
             body.truncate(start);
             return Err(Reason::Refused);
         }
-        match json.bytes {
+        match json.bytes() {
             2 => {
                 body.truncate(start);
                 Err(Reason::Empty)
@@ -170,244 +150,12 @@ fn write_value_of_key(value: Value<'_>, body: &mut Vec<u8>) -> Result<usize, Rea
     let bytes = match value {
         Value::Text(text) => escape(text, Depth::Once, body),
         Value::Packed(value) => {
-            let mut json = Json { body, bytes: 0 };
+            let mut json = Json::new(body);
             json.value(&mut Reader::new(value), 0).ok_or(Reason::Refused)?;
-            json.bytes
+            json.bytes()
         }
     };
     if bytes == 0 { Err(Reason::Empty) } else { Ok(bytes) }
-}
-
-impl SharedText {
-    fn make(&mut self, shared: &SharedFields) {
-        if self.of.is_same(shared) {
-            return;
-        }
-        let text = |key: &[u8], value: &[u8]| {
-            let mut field = FieldText::default();
-            let mut json = Json { body: &mut field.body, bytes: 0 };
-            json.string(key);
-            json.raw(b":");
-            json.string(value);
-            field.bytes = json.bytes;
-            field
-        };
-        let slice = shared.as_slice();
-        self.fields = slice.iter().map(|field| text(&field.key, &field.value)).collect();
-        let plain = slice.iter().enumerate().all(|(at, field)| {
-            !field.yields && slice.iter().skip(at + 1).all(|later| later.key != field.key)
-        });
-        self.joined = (plain && !slice.is_empty()).then(|| self.join());
-        self.of = shared.clone();
-    }
-
-    fn join(&self) -> FieldText {
-        let mut joined = FieldText::default();
-        for field in &self.fields {
-            if !joined.body.is_empty() {
-                joined.body.push(b',');
-                joined.bytes += 1;
-            }
-            joined.body.extend_from_slice(&field.body);
-            joined.bytes += field.bytes;
-        }
-        joined
-    }
-
-    /// Whether a shared field takes the place of a record's own of this key.
-    fn replaces(&self, key: &[u8]) -> bool {
-        self.of.as_slice().iter().any(|field| !field.yields && *field.key == *key)
-    }
-}
-
-/// JSON text within the JSON string that a message is in the body: every quote has a backslash.
-struct Json<'a> {
-    body: &'a mut Vec<u8>,
-    /// Bytes of the message so far: the JSON text without the escaping of the body.
-    bytes: usize,
-}
-
-impl Json<'_> {
-    /// Text without quotes and backslashes.
-    fn raw(&mut self, text: &[u8]) {
-        self.body.extend_from_slice(text);
-        self.bytes += text.len();
-    }
-
-    fn string(&mut self, text: &[u8]) {
-        self.body.extend_from_slice(b"\\\"");
-        self.bytes += 2 + escape(text, Depth::Twice, self.body);
-        self.body.extend_from_slice(b"\\\"");
-    }
-
-    /// `None`: the bytes are no whole value.
-    fn value(&mut self, reader: &mut Reader<'_>, depth: usize) -> Option<()> {
-        if depth > DEPTH_MAX {
-            reader.skip_value().ok()?;
-            self.raw(b"null");
-            return Some(());
-        }
-        let token = reader.token().ok()?;
-        if let Token::Map(pairs) = token {
-            return self.map(reader, pairs, None, depth);
-        }
-        if let Token::Array(values) = token {
-            return self.array(reader, values, depth);
-        }
-        self.scalar(token);
-        Some(())
-    }
-
-    fn scalar(&mut self, token: Token<'_>) {
-        match token {
-            Token::Str(text) | Token::Bin(text) => self.string(text),
-            Token::UInt(number) => self.raw(itoa::Buffer::new().format(number).as_bytes()),
-            Token::Int(number) => self.raw(itoa::Buffer::new().format(number).as_bytes()),
-            Token::F32(number) => self.float(number.into()),
-            Token::F64(number) => self.float(number),
-            Token::Bool(true) => self.raw(b"true"),
-            Token::Bool(false) => self.raw(b"false"),
-            Token::Ext(kind, bytes) => self.ext(kind, bytes),
-            // Containers are written by `value`.
-            Token::Nil | Token::Array(_) | Token::Map(_) => self.raw(b"null"),
-        }
-    }
-
-    fn float(&mut self, number: f64) {
-        if number.is_finite() {
-            self.raw(ryu::Buffer::new().format_finite(number).as_bytes());
-        } else {
-            self.raw(b"null");
-        }
-    }
-
-    /// JSON knows no such type: a text of the type's number and the bytes in hexadecimal digits.
-    fn ext(&mut self, kind: i8, bytes: &[u8]) {
-        let mut text = Vec::with_capacity(2 * bytes.len() + 8);
-        // Writing to a `Vec` cannot fail.
-        let _ = write!(text, "ext({kind}):");
-        for byte in bytes {
-            let _ = write!(text, "{byte:02x}");
-        }
-        self.string(&text);
-    }
-
-    fn array(&mut self, reader: &mut Reader<'_>, values: u32, depth: usize) -> Option<()> {
-        self.raw(b"[");
-        for at in 0..values {
-            if at > 0 {
-                self.raw(b",");
-            }
-            self.value(reader, depth + 1)?;
-        }
-        self.raw(b"]");
-        Some(())
-    }
-
-    fn map(
-        &mut self,
-        reader: &mut Reader<'_>,
-        pairs: u32,
-        shared: Option<&SharedText>,
-        depth: usize,
-    ) -> Option<()> {
-        let count = usize::try_from(pairs).ok()?;
-        if count <= PAIRS_INLINE {
-            let mut inline = [Pair { key: &[], value: &[] }; PAIRS_INLINE];
-            let pairs = inline.get_mut(..count)?;
-            for pair in pairs.iter_mut() {
-                *pair = map::next_pair(reader)?;
-            }
-            let last = |at: usize, key: &[u8], pairs: &[Pair<'_>]| {
-                pairs.iter().skip(at + 1).all(|later| later.key != key)
-            };
-            return self.pairs(pairs, shared, depth, last);
-        }
-        // A map this large is worth a table: comparing all pairs would be quadratic. Its size is
-        // bounded by the bytes that are there, not by what the header claims.
-        let mut all = Vec::new();
-        let mut newest = HashMap::new();
-        for at in 0..count {
-            let pair = map::next_pair(reader)?;
-            newest.insert(pair.key, at);
-            all.push(pair);
-        }
-        self.pairs(&all, shared, depth, |at, key, _| newest.get(key) == Some(&at))
-    }
-
-    fn pairs(
-        &mut self,
-        pairs: &[Pair<'_>],
-        shared: Option<&SharedText>,
-        depth: usize,
-        is_last: impl Fn(usize, &[u8], &[Pair<'_>]) -> bool,
-    ) -> Option<()> {
-        self.raw(b"{");
-        let empty = self.bytes;
-        for (at, pair) in pairs.iter().enumerate() {
-            let replaced = shared
-                .is_some_and(|shared| pair.key_text().is_some_and(|key| shared.replaces(key)));
-            if replaced || !is_last(at, pair.key, pairs) {
-                continue;
-            }
-            self.comma(empty);
-            self.key(pair.key, depth)?;
-            self.raw(b":");
-            self.value(&mut Reader::new(pair.value), depth + 1)?;
-        }
-        if let Some(shared) = shared {
-            self.shared(shared, pairs, empty);
-        }
-        self.raw(b"}");
-        Some(())
-    }
-
-    fn comma(&mut self, empty: usize) {
-        if self.bytes > empty {
-            self.raw(b",");
-        }
-    }
-
-    fn shared(&mut self, shared: &SharedText, pairs: &[Pair<'_>], empty: usize) {
-        if let Some(joined) = &shared.joined {
-            self.comma(empty);
-            return self.field(joined);
-        }
-        let slice = shared.of.as_slice();
-        for (at, (field, text)) in slice.iter().zip(&shared.fields).enumerate() {
-            let own = || pairs.iter().any(|pair| pair.key_text() == Some(&field.key));
-            let later = || slice.iter().skip(at + 1).any(|later| later.key == field.key);
-            if !(later() || field.yields && own()) {
-                self.comma(empty);
-                self.field(text);
-            }
-        }
-    }
-
-    fn field(&mut self, field: &FieldText) {
-        self.body.extend_from_slice(&field.body);
-        self.bytes += field.bytes;
-    }
-
-    /// A key that is no text becomes the text of its JSON.
-    fn key(&mut self, key: &[u8], depth: usize) -> Option<()> {
-        if let Token::Str(text) | Token::Bin(text) = Reader::new(key).token().ok()? {
-            self.string(text);
-            return Some(());
-        }
-        self.string(json_text(key, depth + 1)?.as_bytes());
-        Some(())
-    }
-}
-
-/// The text of a value's JSON.
-fn json_text(value: &[u8], depth: usize) -> Option<String> {
-    let mut body = Vec::new();
-    let mut json = Json { body: &mut body, bytes: 0 };
-    json.value(&mut Reader::new(value), depth)?;
-    // Read back once: what was written is escaped for the body, the text is not.
-    let quoted = [b"\"", body.as_slice(), b"\""].concat();
-    serde_json::from_slice(&quoted).ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::json::PAIRS_INLINE;
 use super::*;
 use crate::record::fields::SharedField;
 use crate::record::msgpack::Writer;
