@@ -1,0 +1,93 @@
+//! The options of the program. Must not know what is done with them.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+use super::frames::Mode;
+
+/// How to use it.
+pub(crate) const USAGE: &str = "\
+cargo bench --bench end_to_end -- [options]
+
+  --events N        events of each run (default 1000000)
+  --bytes N[,N...]  bytes of a line (default 200,1000)
+  --runs N          runs of each; with more than one, medians are printed too (default 1)
+  --connections N   connections that share the events (default 1)
+  --rate N          events a second, all connections together (default: as fast as it goes)
+  --mode MODE       message, forward or packed (default message)
+  --json-lines      lines are JSON objects
+  --router FILE     the program to measure (default: the one built with this bench)
+  --prefix COMMAND  runs the router under a command, such as 'perf record -g -o FILE'
+";
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Events of each run.
+    pub(crate) events: u64,
+    /// Bytes of a line, for each group of runs.
+    pub(crate) line_bytes: Vec<usize>,
+    /// Runs of each group.
+    pub(crate) runs: u32,
+    /// Connections that share the events.
+    pub(crate) connections: u32,
+    /// Events a second over all connections; `None`: no limit.
+    pub(crate) rate: Option<u64>,
+    /// How entries are put into frames.
+    pub(crate) mode: Mode,
+    /// Whether a line is a JSON object.
+    pub(crate) json_lines: bool,
+    /// The program to measure.
+    pub(crate) router: PathBuf,
+    /// Words before the program.
+    pub(crate) prefix: Vec<String>,
+}
+
+/// Reads the command line; `None`: help was asked for.
+///
+/// # Errors
+///
+/// What cannot be understood.
+pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
+    let mut options = Options {
+        events: 1_000_000,
+        line_bytes: vec![200, 1_000],
+        runs: 1,
+        connections: 1,
+        rate: None,
+        mode: Mode::Message,
+        json_lines: false,
+        router: env!("CARGO_BIN_EXE_firelane").into(),
+        prefix: Vec::new(),
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("events") => options.events = parser.value()?.parse()?,
+            Long("bytes") => {
+                let list = parser.value()?.string()?;
+                options.line_bytes = list.split(',').map(str::parse).collect::<Result<_, _>>()?;
+            }
+            Long("runs") => options.runs = parser.value()?.parse()?,
+            Long("connections") => options.connections = parser.value()?.parse()?,
+            Long("rate") => options.rate = Some(parser.value()?.parse()?),
+            Long("mode") => options.mode = parser.value()?.parse()?,
+            Long("json-lines") => options.json_lines = true,
+            Long("router") => options.router = parser.value()?.into(),
+            Long("prefix") => {
+                let words = parser.value()?.string()?;
+                options.prefix = words.split_whitespace().map(str::to_owned).collect();
+            }
+            // Cargo says so to every bench.
+            Long("bench") => {}
+            Short('h') | Long("help") => return Ok(None),
+            other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected().into()),
+        }
+    }
+    if options.connections == 0 || options.runs == 0 || options.line_bytes.is_empty() {
+        return Err("connections, runs and bytes must be 1 or more".into());
+    }
+    Ok(Some(options))
+}
