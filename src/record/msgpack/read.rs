@@ -78,6 +78,9 @@ impl<'a> Reader<'a> {
     /// [`ReadError::NeedMore`] or [`ReadError::Malformed`].
     #[inline]
     pub fn token(&mut self) -> Result<Token<'a>, ReadError> {
+        if let Some(text) = self.short_text() {
+            return Ok(Token::Str(text));
+        }
         let mut reader = self.clone();
         let token = reader.read()?;
         *self = reader;
@@ -109,6 +112,9 @@ impl<'a> Reader<'a> {
     /// [`ReadError::Unexpected`] for another type.
     #[inline]
     pub fn text(&mut self) -> Result<&'a [u8], ReadError> {
+        if let Some(text) = self.short_text() {
+            return Ok(text);
+        }
         self.expect(|token| match token {
             Token::Str(bytes) | Token::Bin(bytes) => Some(bytes),
             Token::Nil
@@ -134,6 +140,20 @@ impl<'a> Reader<'a> {
             SkipError::Illegal { .. } => ReadError::Malformed,
         })?;
         self.take(end)
+    }
+
+    /// Text of at most 255 bytes, which most of what records are made of is: told by two branches,
+    /// inline, without the table of all types. `None`: anything else, or it is cut off.
+    #[inline]
+    fn short_text(&mut self) -> Option<&'a [u8]> {
+        let (length, behind) = match self.rest {
+            [first @ 0xa0..=0xbf, behind @ ..] => (first & 0x1f, behind),
+            [0xd9, length, behind @ ..] => (*length, behind),
+            _ => return None,
+        };
+        let (text, rest) = behind.split_at_checked(length.into())?;
+        self.rest = rest;
+        Some(text)
     }
 
     #[inline]
@@ -242,6 +262,21 @@ mod tests {
         assert_eq!(reader.token(), Ok(Token::UInt(5)));
         assert_eq!(reader.token(), Err(ReadError::Malformed));
         assert_eq!(reader.rest(), b"\xc1");
+    }
+
+    #[test]
+    fn text_of_every_length_reads_the_same_whole_and_not_at_all_when_it_is_cut() {
+        for length in [0, 1, 31, 32, 255, 256, 65_535, 65_536] {
+            let mut bytes = Vec::new();
+            super::super::Writer::new(&mut bytes).str(&vec![b'x'; length]);
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(reader.text().map(<[u8]>::len), Ok(length));
+            assert_eq!(reader.rest(), b"");
+            let mut cut = Reader::new(&bytes[..bytes.len() - 1]);
+            assert_eq!(cut.token(), Err(ReadError::NeedMore));
+            assert_eq!(cut.text(), Err(ReadError::NeedMore));
+            assert_eq!(cut.rest().len(), bytes.len() - 1);
+        }
     }
 
     #[test]
