@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use firelane::clock;
 use firelane::input::RESERVE_BYTES;
 use firelane::local::cloudwatch_logs::{Fault, Rule};
 use tokio::io::AsyncWriteExt;
@@ -111,7 +112,7 @@ async fn an_endpoint_that_never_answers_makes_senders_wait() {
 async fn a_connection_that_dies_within_a_frame_does_not_stop_the_others() {
     let running = World::start().await.run(&with_limit(300_000)).await;
     let mut dead = TcpStream::connect(running.address(0)).await.expect("a connection");
-    let frame = docker_frame(TAG, &"x".repeat(900_000));
+    let frame = docker_frame(TAG, clock::unix_now(), &"x".repeat(900_000));
     dead.write_all(&frame[..600_000]).await.expect("half a frame");
     let budget = running.telemetry.budget.clone();
     wait_for("the budget in the hands of half a frame", || budget.used_bytes() > 200_000).await;
