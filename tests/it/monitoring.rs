@@ -114,7 +114,7 @@ async fn the_lines_of_fluent_bits_prometheus_path_are_as_its_users_parse_them() 
     let running = World::start().await.run(CONFIG).await;
     let mut peer = Peer::tcp(running.address(0), "a").await.tagged("b");
     peer.send(100).await.expect("connected");
-    running.arrived(90).await;
+    wait_for("the answer", || running.output(0).delivered == 90).await;
     let (_, text) = ask(&running, "/api/v1/metrics/prometheus").await;
     for line in text.lines().filter(|line| line.contains("{name=")) {
         // name{name="plugin"} value time

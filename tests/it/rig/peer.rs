@@ -21,6 +21,8 @@ pub struct Peer<S> {
     pub number: u64,
     /// Bytes of the line that follow its number.
     pub padding: usize,
+    /// The time of all its records: sorting a batch by time must not put right what went wrong.
+    pub time: Duration,
 }
 
 impl Peer<TcpStream> {
@@ -37,7 +39,14 @@ impl Peer<UnixStream> {
 
 impl<S: AsyncWrite + Unpin> Peer<S> {
     pub fn over(socket: S, id: &str) -> Self {
-        Self { socket, tag: TAG.to_owned(), id: id.to_owned(), number: 0, padding: 60 }
+        Self {
+            socket,
+            tag: TAG.to_owned(),
+            id: id.to_owned(),
+            number: 0,
+            padding: 60,
+            time: clock::unix_now(),
+        }
     }
 
     pub fn tagged(mut self, tag: &str) -> Self {
@@ -70,19 +79,19 @@ impl<S: AsyncWrite + Unpin> Peer<S> {
     pub fn frame(&mut self) -> Vec<u8> {
         let line = format!("t id={} seq={} {}", self.id, self.number, "x".repeat(self.padding));
         self.number += 1;
-        docker_frame(&self.tag, &line)
+        docker_frame(&self.tag, self.time, &line)
     }
 }
 
 /// `[tag, time, record, {}]`, as Docker's driver writes it.
-pub fn docker_frame(tag: &str, line: &str) -> Vec<u8> {
+pub fn docker_frame(tag: &str, time: Duration, line: &str) -> Vec<u8> {
     let fields = [
         ("container_id", "5d6f0a1b2c3d4e5f60718293a4b5c6d7e8f901234567890abcdef0123456789a"),
         ("container_name", "/ecs-app-1-app-c0ffee"),
         ("source", "stdout"),
         ("log", line),
     ];
-    frame(tag, clock::unix_now(), &fields, None)
+    frame(tag, time, &fields, None)
 }
 
 /// `[tag, time, record, option]` with any fields, and `chunk` where an ack is asked for.
