@@ -15,9 +15,9 @@ use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::config::{Config, FilterConfig, FilterKind, InputConfig, InputKind};
 use crate::config::{OutputConfig, OutputKind};
+use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::filter::Filter;
-use crate::filter::enrich::Enrich;
 use crate::filter::grep::Grep;
 use crate::filter::record_modifier::RecordModifier;
 use crate::ingest::{self, Ingest, Outlet, Stage};
@@ -120,8 +120,7 @@ impl Pipeline {
         let budget = Budget::new(budget_bytes(&config.inputs));
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
-        let (stages, filter_matches) =
-            stages(config.filters, enrichment, (&snapshot, refetch), &mut telemetry);
+        let (stages, filter_matches) = stages(config.filters, &mut telemetry);
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
         // First, so that peers may connect: what follows takes longer.
@@ -143,6 +142,8 @@ impl Pipeline {
                 counters,
                 budget: budget.clone(),
                 snapshot: snapshot.clone(),
+                enrich: (enrichment == Enrichment::On)
+                    .then(|| Enrich::new(snapshot.clone(), Arc::clone(&refetch))),
                 keys: keys.clone(),
                 flush: config.service.flush,
                 retry_limit: output.retry_limit,
@@ -267,21 +268,9 @@ fn budget_bytes(inputs: &[InputConfig]) -> u64 {
     limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
 }
 
-fn stages(
-    filters: Vec<FilterConfig>,
-    enrichment: Enrichment,
-    (snapshot, refetch): (&SnapshotReceiver, Arc<Notify>),
-    telemetry: &mut Telemetry,
-) -> (Vec<Stage>, Vec<TagMatch>) {
+fn stages(filters: Vec<FilterConfig>, telemetry: &mut Telemetry) -> (Vec<Stage>, Vec<TagMatch>) {
     let mut matches = Vec::new();
     let mut stages = Vec::new();
-    let enrich = (enrichment == Enrichment::On).then(|| {
-        (
-            TagMatch::everything(),
-            Filter::Enrich(Enrich::new(snapshot.clone(), refetch)),
-            "ecs".to_owned(),
-        )
-    });
     let configured = filters.into_iter().map(|filter| {
         let made = match filter.kind {
             FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
@@ -291,7 +280,7 @@ fn stages(
         };
         (filter.matches, made, filter.name)
     });
-    for (tags, filter, name) in enrich.into_iter().chain(configured) {
+    for (tags, filter, name) in configured {
         let counters = Arc::new(FilterCounters::new(&name));
         telemetry.filters.push(Arc::clone(&counters));
         stages.push(Stage { filter, counters });

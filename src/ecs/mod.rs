@@ -5,6 +5,7 @@
 //! records go on without. Not known here: what filters and outputs do with it.
 
 pub mod client;
+pub mod enrich;
 pub mod snapshot;
 
 pub use client::{Endpoint, EndpointError, FetchError, fetch, watch};

@@ -2,7 +2,6 @@
 //!
 //! Pure: no socket, no task, no clock. Where a filter touches no record, no record is copied.
 
-pub mod enrich;
 pub mod grep;
 pub mod partial_message;
 pub mod record_modifier;
@@ -18,8 +17,6 @@ pub enum Filter {
     Grep(grep::Grep),
     /// Adds and removes fields.
     RecordModifier(record_modifier::RecordModifier),
-    /// Adds what ECS knows of the task; only where no configuration file does it.
-    Enrich(enrich::Enrich),
 }
 
 impl Filter {
@@ -29,7 +26,6 @@ impl Filter {
         match self {
             Self::Grep(filter) => filter.apply(chunk),
             Self::RecordModifier(filter) => filter.apply(chunk),
-            Self::Enrich(filter) => Some(filter.apply(chunk)),
         }
     }
 }

@@ -51,7 +51,7 @@ const EDGES: [(&str, &[&str]); 26] = [
     // The way. Input and output are two halves that meet in the buffer.
     ("input", &["chunk", "clock", "ledger", "lifecycle", "option", "record", "ring", "telemetry"]),
     ("ring", &["sync"]),
-    ("filter", &["chunk", "ecs", "ledger", "option", "record"]),
+    ("filter", &["chunk", "ledger", "option", "record"]),
     ("router", &["record"]),
     ("ingest", &["buffer", "chunk", "clock", "filter", "ledger", "ring", "router", "telemetry"]),
     ("buffer", &["chunk"]),
@@ -74,7 +74,7 @@ const EDGES: [(&str, &[&str]); 26] = [
     ("config", &["filter", "input", "option", "output", "record"]),
     ("check", &["config", "filter", "input", "output", "record"]),
     ("cli", &[]),
-    ("ecs", &["http_get"]),
+    ("ecs", &["chunk", "http_get", "record"]),
     ("healthcheck", &["http_get"]),
     ("http_get", &[]),
     ("lifecycle", &[]),

@@ -32,6 +32,7 @@ use tokio::time::sleep_until;
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::clock;
+use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::ledger::{Budget, Reason};
 use crate::lifecycle::StopReceiver;
@@ -60,6 +61,7 @@ const REGION_WAIT: Duration = Duration::from_secs(1);
 pub struct CloudwatchLogs {
     delivery: Delivery,
     naming: Naming,
+    enrich: Option<Enrich>,
     client: Client,
     creation: Arc<Creation>,
     budget: Budget,
@@ -89,6 +91,8 @@ pub struct Surroundings {
     pub flush: Duration,
     /// `Retry_Limit`
     pub retry_limit: crate::option::RetryLimit,
+    /// Adds what ECS knows of the task, where no configuration does it.
+    pub enrich: Option<Enrich>,
     /// Credentials of the environment, if it has some.
     pub keys: Option<Keys>,
     /// Where chance begins.
@@ -118,10 +122,13 @@ impl CloudwatchLogs {
             one_at_a_time: Mutex::new(()),
         };
         let client = Client::new(sender_settings(&config, around.keys)).await?;
-        let snapshot = around.snapshot.clone();
+        let names = (config.log_group_name, config.stream);
+        let is_enriched = around.enrich.is_some();
+        let naming = Naming::new(names, around.snapshot.clone(), is_enriched, clock::now());
         Ok(Self {
             delivery: Delivery::new(settings, around.counters),
-            naming: Naming::new(config.log_group_name, config.stream, snapshot, clock::now()),
+            naming,
+            enrich: around.enrich,
             client,
             creation: Arc::new(creation),
             budget: around.budget,
@@ -170,7 +177,7 @@ impl CloudwatchLogs {
             // Behind one that waits for its name all wait, to keep their order.
             let target = self.naming.target(&chunk.tag, now).filter(|_| self.unnamed.is_empty());
             match target {
-                Some(target) => self.delivery.push(&target, chunk, now),
+                Some(target) => self.deliver(&target, chunk, now),
                 None => self.unnamed.push_back(chunk),
             }
             next = buffer.try_pop();
@@ -184,8 +191,16 @@ impl CloudwatchLogs {
             let Some(target) = self.naming.target(&chunk.tag, now) else {
                 return self.unnamed.push_front(chunk);
             };
-            self.delivery.push(&target, chunk, now);
+            self.deliver(&target, chunk, now);
         }
+    }
+
+    fn deliver(&mut self, target: &Arc<Target>, chunk: Chunk, now: Instant) {
+        let chunk = match &mut self.enrich {
+            Some(enrich) => enrich.apply(chunk),
+            None => chunk,
+        };
+        self.delivery.push(target, chunk, now);
     }
 
     fn wake_at(&self) -> Option<Instant> {

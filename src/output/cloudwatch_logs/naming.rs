@@ -27,7 +27,9 @@ pub struct Naming {
     group: LogGroupName,
     stream: StreamName,
     snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
-    /// When names that need the task stop to wait for it.
+    /// Whether chunks wait for the task although their names do not need it: its fields are added.
+    is_enriched: bool,
+    /// When chunks that need the task stop to wait for it.
     give_up_at: Instant,
     targets: HashMap<Tag, Arc<Target>>,
 }
@@ -36,13 +38,13 @@ impl Naming {
     /// Names as configured; where they are the task's, from the newest snapshot.
     #[must_use]
     pub fn new(
-        group: LogGroupName,
-        stream: StreamName,
+        (group, stream): (LogGroupName, StreamName),
         snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
+        is_enriched: bool,
         now: Instant,
     ) -> Self {
         let give_up_at = now.checked_add(TASK_WAIT).unwrap_or(now);
-        Self { group, stream, snapshot, give_up_at, targets: HashMap::new() }
+        Self { group, stream, snapshot, is_enriched, give_up_at, targets: HashMap::new() }
     }
 
     /// Where chunks of a tag go. `None`: the task's name is needed and not known yet.
@@ -61,19 +63,21 @@ impl Naming {
     /// When names that are not known yet are given up; `None`: they never have to wait.
     #[must_use]
     pub fn gives_up_at(&self) -> Option<Instant> {
-        let waits = self.needs_task() && self.snapshot.borrow().is_none();
-        waits.then_some(self.give_up_at)
+        self.waits_for_task().then_some(self.give_up_at)
     }
 
-    fn needs_task(&self) -> bool {
-        self.group == LogGroupName::FromTask || self.stream == StreamName::FromTask
+    fn waits_for_task(&self) -> bool {
+        let of_task = self.group == LogGroupName::FromTask || self.stream == StreamName::FromTask;
+        // Where nobody is left to bring a snapshot, this is no task of ECS.
+        let may_come = self.snapshot.has_changed().is_ok();
+        (of_task || self.is_enriched) && may_come && self.snapshot.borrow().is_none()
     }
 
     fn name(&self, tag: &Tag, now: Instant) -> Option<Target> {
-        let snapshot = self.snapshot.borrow().clone();
-        if self.needs_task() && snapshot.is_none() && now < self.give_up_at {
+        if self.waits_for_task() && now < self.give_up_at {
             return None;
         }
+        let snapshot = self.snapshot.borrow().clone();
         let snapshot = snapshot.as_deref();
         let group = match &self.group {
             LogGroupName::Fixed(name) => name.clone(),
@@ -109,7 +113,8 @@ mod tests {
 
     fn from_task(now: Instant) -> (Naming, watch::Sender<Option<Arc<Snapshot>>>) {
         let (sender, receiver) = watch::channel(None);
-        (Naming::new(LogGroupName::FromTask, StreamName::FromTask, receiver, now), sender)
+        let names = (LogGroupName::FromTask, StreamName::FromTask);
+        (Naming::new(names, receiver, false, now), sender)
     }
 
     fn task() -> Arc<Snapshot> {
@@ -119,13 +124,24 @@ mod tests {
 
     #[test]
     fn a_prefix_is_followed_by_the_tag() {
-        let (_, receiver) = watch::channel(None);
-        let group = LogGroupName::Fixed("g".to_owned());
-        let stream = StreamName::Prefix("p-".to_owned());
-        let mut naming = Naming::new(group, stream, receiver, clock_now());
+        let (_sender, receiver) = watch::channel(None);
+        let mut naming = Naming::new(fixed(), receiver, false, clock_now());
         let target = naming.target(&"app-firelens-1".into(), clock_now()).expect("known");
         assert_eq!(*target, Target::new("g", "p-app-firelens-1"));
         assert_eq!(naming.gives_up_at(), None);
+    }
+
+    fn fixed() -> (LogGroupName, StreamName) {
+        (LogGroupName::Fixed("g".to_owned()), StreamName::Prefix("p-".to_owned()))
+    }
+
+    #[test]
+    fn records_that_are_enriched_wait_for_the_task_if_it_may_come() {
+        let (sender, receiver) = watch::channel(None);
+        let mut naming = Naming::new(fixed(), receiver, true, clock_now());
+        assert_eq!(naming.target(&"app".into(), clock_now()), None);
+        drop(sender);
+        assert!(naming.target(&"app".into(), clock_now()).is_some(), "this is no task of ECS");
     }
 
     #[test]

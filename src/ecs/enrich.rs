@@ -1,17 +1,18 @@
 //! Enrichment without a configuration file: what ECS knows of the task, on every record.
 //!
-//! With the agent's configuration its `record_modifier` does this and no such filter is made. The
-//! metadata arrives in the background: until then records go on without it.
+//! With the agent's configuration its `record_modifier` does this, and nothing is enriched here.
+//! The metadata arrives in the background; whoever enriches decides how long records wait for it.
 
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
 use crate::chunk::Chunk;
-use crate::ecs::snapshot::Snapshot;
 use crate::record::fields::{SharedField, SharedFields};
 use crate::record::map;
 use crate::record::tag::Tag;
+
+use super::snapshot::Snapshot;
 
 /// Adds `ecs_cluster`, `ecs_task_arn` and `ecs_task_definition`; `container_id` and
 /// `container_name` where the log driver did not send them.
@@ -33,7 +34,7 @@ struct Made {
 }
 
 impl Enrich {
-    /// A filter that takes the newest snapshot at each chunk.
+    /// Takes the newest snapshot at each chunk.
     #[must_use]
     pub fn new(snapshot: watch::Receiver<Option<Arc<Snapshot>>>, refetch: Arc<Notify>) -> Self {
         Self { snapshot, refetch, made: None }
