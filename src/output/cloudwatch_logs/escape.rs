@@ -13,14 +13,26 @@ pub enum Depth {
     Twice,
 }
 
-/// Bytes looked at together: a size that compilers turn into vector instructions.
+/// Bytes looked at together: sizes that compilers turn into vector instructions. The smaller one is
+/// for short texts, such as keys, and for the ends of longer ones.
 const LANE_BYTES: usize = 32;
+const SHORT_LANE_BYTES: usize = 8;
 const REPLACEMENT: &str = "\u{fffd}";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends the text, escaped, and returns how many bytes it has after one escaping less: as it
 /// counts in the message.
 pub fn escape(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
+    // Most texts are ASCII with nothing to escape: known after one look, and UTF-8 without another.
+    let (plain, rest) = text.split_at(prefix_without(is_special_or_not_ascii, text));
+    body.extend_from_slice(plain);
+    if rest.is_empty() {
+        return plain.len();
+    }
+    plain.len() + escape_rest(rest, depth, body)
+}
+
+fn escape_rest(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
     if let Ok(valid) = std::str::from_utf8(text) {
         return escape_valid(valid.as_bytes(), depth, body);
     }
@@ -40,7 +52,7 @@ fn escape_valid(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
     let mut rest = text;
     let mut bytes = 0;
     loop {
-        let (clean, tail) = rest.split_at(clean_prefix(rest));
+        let (clean, tail) = rest.split_at(prefix_without(is_special, rest));
         body.extend_from_slice(clean);
         bytes += clean.len();
         let Some((special, tail)) = tail.split_first() else { return bytes };
@@ -52,25 +64,34 @@ fn escape_valid(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
     }
 }
 
-/// How many bytes from the start need no escaping.
+/// How many bytes from the start are not such ones.
 #[inline]
-fn clean_prefix(text: &[u8]) -> usize {
-    let mut clean = 0;
-    let (lanes, _) = text.as_chunks::<LANE_BYTES>();
-    for lane in lanes {
-        // Folded without a branch, so that the whole lane is looked at at once.
-        if lane.iter().fold(false, |any, byte| any | is_special(*byte)) {
-            break;
-        }
-        clean += LANE_BYTES;
-    }
-    let tail = text.get(clean..).unwrap_or_default();
-    clean + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
+fn prefix_without(is_such: impl Fn(u8) -> bool + Copy, text: &[u8]) -> usize {
+    let long = lanes_without::<LANE_BYTES>(is_such, text);
+    let rest = text.get(long..).unwrap_or_default();
+    let short = lanes_without::<SHORT_LANE_BYTES>(is_such, rest);
+    let rest = rest.get(short..).unwrap_or_default();
+    long + short + rest.iter().position(|byte| is_such(*byte)).unwrap_or(rest.len())
+}
+
+/// How many bytes the lanes from the start have that have no such byte.
+#[inline]
+fn lanes_without<const BYTES: usize>(is_such: impl Fn(u8) -> bool + Copy, text: &[u8]) -> usize {
+    let (lanes, _) = text.as_chunks::<BYTES>();
+    // Folded without a branch, so that a whole lane is looked at at once.
+    let has_such = |lane: &[u8; BYTES]| lane.iter().fold(false, |any, byte| any | is_such(*byte));
+    BYTES * lanes.iter().position(has_such).unwrap_or(lanes.len())
 }
 
 #[inline]
 fn is_special(byte: u8) -> bool {
     (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// As [`is_special`], or part of a character of several bytes: both are low as signed numbers.
+#[inline]
+fn is_special_or_not_ascii(byte: u8) -> bool {
+    (byte.cast_signed() < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// One byte in a JSON string; it counts as itself.
@@ -164,9 +185,13 @@ mod tests {
             for place in 0..LANE_BYTES + 2 {
                 let mut text = [b'x'; LANE_BYTES + 2];
                 text[place] = special;
-                assert_eq!(clean_prefix(&text), place, "0x{special:02x}");
+                for is_such in [is_special as fn(u8) -> bool, is_special_or_not_ascii] {
+                    assert_eq!(prefix_without(is_such, &text), place, "0x{special:02x}");
+                }
             }
         }
-        assert_eq!(clean_prefix(b" !#[]~\x7f"), 7);
+        assert_eq!(prefix_without(is_special, b" !#[]~\x7f\x80\xff"), 9);
+        assert_eq!(prefix_without(is_special_or_not_ascii, b" !#[]~\x7f\x80"), 7);
+        assert_eq!(prefix_without(is_special_or_not_ascii, b"\xff"), 0);
     }
 }
