@@ -133,19 +133,8 @@ fn status(account: &Account) -> ExitCode {
 
 #[cfg(feature = "local")]
 fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
-    use firelane::local::command::{CommandOptions, run};
+    use firelane::local::command::run;
     log::start(Level::INFO);
-    let options = CommandOptions {
-        cloudwatch_logs: options.cloudwatch_logs,
-        tls: options.tls,
-        tls_names: options.tls_names,
-        ca_file: options.ca_file,
-        task_metadata: options.task_metadata,
-        any_age: options.any_age,
-        keep_bytes_max: usize::try_from(options.keep_bytes_max).unwrap_or(usize::MAX),
-        sequence: options.sequence,
-        account_file: options.account_file,
-    };
     let ended = runtime.block_on(async {
         let mut signals = Signals::install().map_err(|error| error.to_string())?;
         let stopped = async move {

@@ -1,35 +1,13 @@
 //! The body of `firelane local`: starts the endpoints, waits, and writes the account at the end.
-//! Must not know flags: the caller has read them.
+//! Must not know how flags are read.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use crate::cli::LocalOptions;
 
 use super::cloudwatch_logs::Keep;
 use super::{Options, StartError, TlsOptions, cloudwatch_logs, start, task_metadata};
-
-/// What the flags say.
-#[derive(Clone, Debug)]
-pub struct CommandOptions {
-    /// Where the CloudWatch Logs endpoint listens.
-    pub cloudwatch_logs: SocketAddr,
-    /// TLS for it.
-    pub tls: bool,
-    /// Names for its certificate besides [`super::tls::NAMES`].
-    pub tls_names: Vec<String>,
-    /// Where to write the certificate of the authority.
-    pub ca_file: Option<PathBuf>,
-    /// Where the task metadata endpoint listens, if there is to be one.
-    pub task_metadata: Option<SocketAddr>,
-    /// Take events of any age.
-    pub any_age: bool,
-    /// Bytes of events to keep; 0 only counts them, without a digest.
-    pub keep_bytes_max: usize,
-    /// Count numbered messages.
-    pub sequence: bool,
-    /// Where to write the account at the end, JSON.
-    pub account_file: Option<PathBuf>,
-}
 
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +31,7 @@ pub enum CommandError {
 ///
 /// When the endpoints cannot be started or the account cannot be written.
 pub async fn run(
-    options: CommandOptions,
+    options: LocalOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), CommandError> {
     let account_file = options.account_file.clone();
@@ -74,10 +52,10 @@ pub async fn run(
         .map_err(|source| CommandError::AccountFile { path, source })
 }
 
-fn endpoints(options: CommandOptions) -> Options {
+fn endpoints(options: LocalOptions) -> Options {
     let keep = Keep {
         events: options.keep_bytes_max > 0,
-        bytes_max: options.keep_bytes_max,
+        bytes_max: usize::try_from(options.keep_bytes_max).unwrap_or(usize::MAX),
         sequence: options.sequence,
     };
     let cloudwatch_logs = cloudwatch_logs::Options {
@@ -95,6 +73,8 @@ fn endpoints(options: CommandOptions) -> Options {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[tokio::test]
@@ -103,7 +83,7 @@ mod tests {
         let account_file = folder.path().join("account.json");
         let ca_file = folder.path().join("ca.pem");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = CommandOptions {
+        let options = LocalOptions {
             cloudwatch_logs: any,
             tls: true,
             tls_names: vec!["logs.test".to_owned()],

@@ -84,7 +84,7 @@ const EDGES: [(&str, &[&str]); 26] = [
     ("clock", &["record"]),
     ("sync", &[]),
     // An endpoint that shared code with the sender would not notice its mistakes.
-    ("local", &["clock"]),
+    ("local", &["cli", "clock"]),
     // Wiring.
     (
         "pipeline",
