@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::odd::OddReason;
 use super::{FilterCount, InputCount, OutputCount};
-use crate::input::item::OddReason;
 use crate::ledger::Account;
 
 /// A number that only grows.

@@ -6,8 +6,8 @@
 use prometheus::core::Collector;
 use prometheus::{Encoder, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use super::odd::OddReason;
 use super::{InputCounters, OutputCounters, Telemetry};
-use crate::input::item::OddReason;
 use crate::ledger::{Balance, Reason};
 
 type OfInput = (&'static str, &'static str, fn(&InputCounters) -> u64);

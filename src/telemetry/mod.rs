@@ -7,6 +7,7 @@
 pub mod counters;
 pub mod log;
 pub mod metrics;
+pub mod odd;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -78,8 +78,7 @@ const EDGES: [(&str, &[&str]); 26] = [
     ("healthcheck", &["http_get"]),
     ("http_get", &[]),
     ("lifecycle", &[]),
-    // The reasons of odd input are `input::item`'s; see `what_telemetry_knows_of_inputs`.
-    ("telemetry", &["clock", "input", "ledger"]),
+    ("telemetry", &["clock", "ledger"]),
     ("admin", &["telemetry"]),
     ("clock", &["record"]),
     ("sync", &[]),
@@ -275,14 +274,6 @@ fn imports_run_the_way_of_the_data() {
         }
     }
     none("imports against the way of the data", wrong);
-}
-
-#[test]
-fn what_telemetry_knows_of_inputs_is_the_list_of_reasons() {
-    let all = sources(&["src/telemetry"]);
-    let imports = all.iter().filter(|source| !source.is_test()).flat_map(Source::imports);
-    let wrong = imports.filter(|path| path.starts_with("input") && path != "input::item");
-    none("imports of telemetry", wrong.collect());
 }
 
 #[test]
