@@ -32,7 +32,7 @@ use application::Application;
 const TASK_ID: &str = "0123456789abcdef0123456789abcdef";
 const FORWARD_PORT: u16 = 24_224;
 /// Characters of a message that are shown.
-const SHOWN_CHARS_MAX: usize = 160;
+const SHOWN_CHARS_MAX: usize = 400;
 /// The time to stop: the default of `[SERVICE] Grace`.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often the local endpoint is looked at for the last events while the process ends.
