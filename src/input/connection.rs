@@ -128,7 +128,12 @@ impl Connection {
 
     async fn read_once(&mut self) -> Result<(), End> {
         self.readable().await?;
-        let mut room = self.room().await;
+        let mut ending = self.intake.ending();
+        let mut room = tokio::select! {
+            biased;
+            room = self.room() => room,
+            _ = ending.wait_for(|ended| *ended) => return Err(End::Stopped),
+        };
         self.buffer.reserve(READ_BYTES);
         let read = match self.socket.try_read(&mut self.buffer, READ_BYTES) {
             Ok(0) => {
@@ -154,9 +159,8 @@ impl Connection {
     /// Waits for the peer; within a frame not for ever, if others wait for its memory.
     async fn readable(&mut self) -> Result<(), End> {
         while !self.buffer.is_empty() {
-            if let Ok(readable) = tokio::time::timeout(FRAME_SILENCE, self.socket.readable()).await
-            {
-                return Ok(readable?);
+            if let Ok(ready) = tokio::time::timeout(FRAME_SILENCE, self.ready()).await {
+                return ready;
             }
             if self.intake.try_take(READ_BYTES).is_none() {
                 let bytes = self.buffer.len();
@@ -165,7 +169,16 @@ impl Connection {
             }
             self.turn = None;
         }
-        Ok(self.socket.readable().await?)
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<(), End> {
+        let mut ending = self.intake.ending();
+        tokio::select! {
+            biased;
+            _ = ending.wait_for(|ended| *ended) => Err(End::Stopped),
+            readable = self.socket.readable() => Ok(readable?),
+        }
     }
 
     /// Takes memory for one read; waits until there is some.

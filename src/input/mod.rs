@@ -16,7 +16,7 @@ pub mod tcp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::chunk::Chunk;
@@ -35,6 +35,8 @@ pub const RESERVE_BYTES: u64 = 128 * 1_024;
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often the silence is looked at while the process stops.
 const SILENCE_LOOK: Duration = Duration::from_millis(20);
+/// How long what was read may wait for room after reading has ended.
+const LAST_TAKE: Duration = Duration::from_millis(500);
 /// The share of the time to stop that is kept for delivery: reading ends before it.
 const DELIVERY_SHARE: u32 = 3;
 
@@ -55,6 +57,8 @@ pub struct Intake {
     pub turn: Arc<Semaphore>,
     /// When a byte was read last, and how many peers are there.
     pub activity: Arc<Activity>,
+    /// `true` once nothing more is to be read; what was read is still taken in.
+    ending: Arc<watch::Sender<bool>>,
 }
 
 /// Whether peers are there and talk.
@@ -70,7 +74,8 @@ impl Intake {
     pub fn new(ring: Arc<Ring<Chunk>>, budget: Budget, account: Arc<Account>) -> Self {
         let turn = Arc::new(Semaphore::new(1));
         let reserve = Budget::reserve(RESERVE_BYTES);
-        Self { ring, budget, reserve, account, turn, activity: Arc::default() }
+        let ending = Arc::new(watch::Sender::new(false));
+        Self { ring, budget, reserve, account, turn, activity: Arc::default(), ending }
     }
 
     /// The same door for another input, which has a reserve of its own.
@@ -99,6 +104,17 @@ impl Intake {
     /// The reserve, if it is large enough.
     fn reserve_for(&self, bytes: usize) -> Option<&Budget> {
         (bytes as u64 <= self.reserve.bytes_max()).then_some(&self.reserve)
+    }
+
+    /// Makes every connection end once what it has read is taken in.
+    pub fn end_reading(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Becomes `true` once nothing more is to be read.
+    #[must_use]
+    pub fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
     }
 
     /// Lets nothing more in: whoever waits for room goes on at once and finds the ring closed.
@@ -146,12 +162,18 @@ impl Activity {
         }
     }
 
+    /// Whether no peer is there.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.connections.get() == 0
+    }
+
     /// Whether reading may end: no peer is there, or none has said anything for [`SILENCE`].
     #[must_use]
     pub fn is_silent(&self, now: Instant) -> bool {
         let last = self.last_read.lock().map_or(Some(now), |last| *last);
         let silent = last.is_none_or(|last| now.saturating_duration_since(last) >= SILENCE);
-        self.connections.get() == 0 || silent
+        self.is_alone() || silent
     }
 }
 
@@ -173,6 +195,11 @@ pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceive
             tracing::warn!("peers were still sending when the time to read was up");
             break;
         }
+    }
+    intake.end_reading();
+    let last = clock::now().checked_add(LAST_TAKE);
+    while !intake.activity.is_alone() && last.is_some_and(|last| clock::now() < last) {
+        tokio::time::sleep(SILENCE_LOOK).await;
     }
     intake.close();
     // Whoever waited for room gives its records their outcome now; then nobody holds any.

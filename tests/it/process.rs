@@ -172,6 +172,29 @@ async fn a_signal_under_load_delivers_everything_and_the_account_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_senders_that_never_end_all_that_was_read_is_delivered() {
+    let world = World::start().await;
+    let (process, address) = start(&world, "2").await;
+    let mut senders = tokio::task::JoinSet::new();
+    for id in ["a", "b"] {
+        let mut peer = Peer::tcp(&address, id).await.tagged(id);
+        senders.spawn(async move {
+            while peer.send(20).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+    crate::rig::wait_for("the first events", || world.received().events > 0).await;
+    process.signal("TERM");
+    let (status, said) = process.end().await;
+    assert_eq!(status, Some(0), "{said}");
+    let all = world.received().events;
+    let line = format!("account: received={all} delivered={all} dropped=0 left=0 lost=0");
+    assert_eq!(last_line(&said), line);
+    in_time("the senders", senders.join_all()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_changes_nothing() {
     let world = World::start().await;
     world.faults(vec![Rule { delay_ms: 1_500, ..Rule::always(Fault::Slow) }]);
