@@ -31,10 +31,13 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// The bytes of the memory budget that `entries` cost.
+    /// The bytes of the memory budget that `entries` of a tag cost.
     #[must_use]
-    pub fn cost_bytes(entries: &Entries) -> usize {
-        entries.data.len() + entries.entries.len() * size_of::<Entry>() + CHUNK_OVERHEAD_BYTES
+    pub fn cost_bytes(tag: &Tag, entries: &Entries) -> usize {
+        tag.as_bytes().len()
+            + entries.data.len()
+            + entries.entries.len() * size_of::<Entry>()
+            + CHUNK_OVERHEAD_BYTES
     }
 
     /// How many records it holds.

@@ -13,6 +13,9 @@ use crate::record::tag_pattern::TagMatch;
 /// a peer that invents one a record must not make the router grow.
 const PLANS_MAX: usize = 4_096;
 
+/// Longest tag whose plan is kept: what is kept is not paid for by any chunk.
+const PLAN_TAG_BYTES_MAX: usize = 512;
+
 /// What a tag meets, in the order of the configuration, as places in its lists.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub struct Plan {
@@ -46,6 +49,9 @@ impl Router {
             filters: places(&self.filters, tag),
             outputs: places(&self.outputs, tag),
         });
+        if tag.as_bytes().len() > PLAN_TAG_BYTES_MAX {
+            return plan;
+        }
         if self.plans.len() == PLANS_MAX {
             self.plans.clear();
         }

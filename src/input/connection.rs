@@ -190,6 +190,8 @@ impl Connection {
             return share;
         }
         self.counters.waits.add(1);
+        let activity = Arc::clone(&self.intake.activity);
+        let _waits = activity.waits();
         if self.buffer.is_empty() {
             return self.intake.take(READ_BYTES).await;
         }
@@ -209,6 +211,11 @@ impl Connection {
     }
 
     async fn decode(&mut self) -> Result<(), End> {
+        // Whoever reads over the budget is alone in that already, and others may wait for it.
+        let _alone = match self.turn {
+            Some(_) => None,
+            None => Arc::clone(&self.intake.decoding).acquire_owned().await.ok(),
+        };
         let allocated = self.buffer.capacity();
         loop {
             let now = clock::event_now();
@@ -263,7 +270,7 @@ impl Connection {
     /// the structures around it or because it was compressed, is taken now. Where there is none,
     /// one chunk at a time may go over the budget.
     async fn share_of(&mut self, tagged: &TaggedEntries) -> Share {
-        let cost = Chunk::cost_bytes(&tagged.entries);
+        let cost = Chunk::cost_bytes(&tagged.tag, &tagged.entries);
         let mut share = self.share.split(cost);
         let missing = cost.saturating_sub(share.bytes());
         if missing > 0 && self.turn.is_none() {

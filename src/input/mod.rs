@@ -26,6 +26,7 @@ use crate::lifecycle::{Stop, StopReceiver};
 use crate::record::chunk::TaggedEntries;
 use crate::record::fields::SharedFields;
 use crate::ring::{Closed, Ring};
+use crate::telemetry::counters::Counter;
 
 use listener::Listener;
 
@@ -55,6 +56,9 @@ pub struct Intake {
     /// Whoever holds this may read over the budget to finish its frame: without it, frames of
     /// which none is whole could use the budget up and wait for each other for ever.
     pub turn: Arc<Semaphore>,
+    /// Held while a read is decoded and handed on: what comes out of one read may be much more than
+    /// what was paid for it, and is in memory while it waits for its share. Another for each input.
+    pub decoding: Arc<Semaphore>,
     /// When a byte was read last, and how many peers are there.
     pub activity: Arc<Activity>,
     /// `true` once nothing more is to be read; what was read is still taken in.
@@ -65,7 +69,20 @@ pub struct Intake {
 #[derive(Debug, Default)]
 pub struct Activity {
     last_read: std::sync::Mutex<Option<Instant>>,
-    connections: crate::telemetry::counters::Counter,
+    connections: Counter,
+    /// Readers that wait for room: their peers may have more to say.
+    waiting: Counter,
+}
+
+/// A reader that waits for room, until it is dropped.
+#[derive(Debug)]
+#[must_use = "it waits no longer than this is kept"]
+pub struct Waiting<'a>(&'a Counter);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
 }
 
 impl Intake {
@@ -74,14 +91,16 @@ impl Intake {
     pub fn new(ring: Arc<Ring<Chunk>>, budget: Budget, account: Arc<Account>) -> Self {
         let turn = Arc::new(Semaphore::new(1));
         let reserve = Budget::reserve(RESERVE_BYTES);
+        let (decoding, activity) = (Arc::new(Semaphore::new(1)), Arc::default());
         let ending = Arc::new(watch::Sender::new(false));
-        Self { ring, budget, reserve, account, turn, activity: Arc::default(), ending }
+        Self { ring, budget, reserve, account, turn, decoding, activity, ending }
     }
 
     /// The same door for another input, which has a reserve of its own.
     #[must_use]
     pub fn for_another_input(&self) -> Self {
-        Self { reserve: Budget::reserve(RESERVE_BYTES), ..self.clone() }
+        let reserve = Budget::reserve(RESERVE_BYTES);
+        Self { reserve, decoding: Arc::new(Semaphore::new(1)), ..self.clone() }
     }
 
     /// Takes memory if there is some, of the budget or else of the reserve.
@@ -137,6 +156,7 @@ impl Intake {
             arrived: clock::now(),
             permit: Permit::new(self.account.receive(records), share),
         };
+        let _waits = self.activity.waits();
         self.ring.push(chunk).await.map_err(|Closed(chunk)| {
             chunk.dropped(Reason::Stopped);
             Closed(())
@@ -168,12 +188,20 @@ impl Activity {
         self.connections.get() == 0
     }
 
-    /// Whether reading may end: no peer is there, or none has said anything for [`SILENCE`].
+    /// A reader waits for room from now on.
+    pub fn waits(&self) -> Waiting<'_> {
+        self.waiting.add(1);
+        Waiting(&self.waiting)
+    }
+
+    /// Whether reading may end after a stop was asked for: no peer is there, or none has said
+    /// anything for [`SILENCE`] since then, and none waits to be read.
     #[must_use]
-    pub fn is_silent(&self, now: Instant) -> bool {
+    pub fn is_silent(&self, since: Instant, now: Instant) -> bool {
         let last = self.last_read.lock().map_or(Some(now), |last| *last);
-        let silent = last.is_none_or(|last| now.saturating_duration_since(last) >= SILENCE);
-        self.is_alone() || silent
+        let last = last.map_or(since, |last| last.max(since));
+        let is_silent = now.saturating_duration_since(last) >= SILENCE;
+        self.is_alone() || (is_silent && self.waiting.get() == 0)
     }
 }
 
@@ -188,7 +216,7 @@ pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceive
     loop {
         // Before the first look too: peers that connected just before the signal are accepted.
         tokio::time::sleep(SILENCE_LOOK).await;
-        if intake.activity.is_silent(clock::now()) {
+        if intake.activity.is_silent(stop.since, clock::now()) {
             break;
         }
         if last.is_some_and(|last| clock::now() >= last) {

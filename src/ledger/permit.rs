@@ -105,13 +105,29 @@ impl Permit {
         self.over_same_memory(receipt)
     }
 
+    /// Moves the obligation for one record that came with the chunk itself, not with what it
+    /// absorbed: only the chunk's own memory stands behind it.
+    pub fn split_own(&mut self) -> Self {
+        let share = Arc::clone(&self.share);
+        Self { receipt: self.receipt.split(1), share, absorbed: Vec::new() }
+    }
+
     /// Takes another permit of the same account in: its records, and the memory behind them.
     pub fn absorb(&mut self, other: Self) {
         self.receipt.join(other.receipt);
-        if !Arc::ptr_eq(&self.share, &other.share) {
-            self.absorbed.push(other.share);
+        for share in std::iter::once(other.share).chain(other.absorbed) {
+            // Parts of one chunk come one after the other: looking at the newest is enough.
+            let newest = self.absorbed.last().unwrap_or(&self.share);
+            if !Arc::ptr_eq(newest, &share) && !Arc::ptr_eq(&self.share, &share) {
+                self.absorbed.push(share);
+            }
         }
-        self.absorbed.extend(other.absorbed);
+    }
+
+    /// How many shares stand behind it besides its own.
+    #[cfg(test)]
+    pub(crate) fn absorbed(&self) -> usize {
+        self.absorbed.len()
     }
 
     fn over_same_memory(&self, receipt: Receipt) -> Self {

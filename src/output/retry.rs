@@ -15,13 +15,13 @@ pub const BACKOFF_STOPPING_MAX: Duration = Duration::from_secs(1);
 /// First distance between requests after the service throttled one.
 const PACE_FIRST: Duration = Duration::from_millis(200);
 /// Longest distance between requests.
-const PACE_MAX: Duration = Duration::from_secs(30);
+const PACE_MAX: Duration = Duration::from_secs(5);
 /// Below this distance there is no need to keep one.
 const PACE_MIN: Duration = Duration::from_millis(10);
 /// A distance grows by this after a throttled request: numerator and denominator.
 const PACE_GROWTH: (u32, u32) = (3, 2);
 /// A distance shrinks by this after a request that passed.
-const PACE_DECAY: (u32, u32) = (9, 10);
+const PACE_DECAY: (u32, u32) = (4, 5);
 
 /// The waits between attempts at one thing: doubled each time, half of it chance, so that a fleet
 /// does not come back in step.
@@ -56,6 +56,8 @@ impl Backoff {
 pub struct Pace {
     distance: Duration,
     next: Option<Instant>,
+    /// When the distance grew last.
+    grown: Option<Instant>,
 }
 
 impl Pace {
@@ -70,12 +72,28 @@ impl Pace {
         self.next = (!self.distance.is_zero()).then(|| now.checked_add(self.distance)).flatten();
     }
 
-    /// The service throttled one.
-    pub fn throttled(&mut self, now: Instant, asked: Option<Duration>, chance: &mut Rng) {
-        let grown = self.distance * PACE_GROWTH.0 / PACE_GROWTH.1;
-        self.distance = grown.clamp(PACE_FIRST, PACE_MAX);
+    /// The service throttled one that was sent at `sent`. Requests that were on their way together
+    /// are one signal, however many answers it has.
+    pub fn throttled(
+        &mut self,
+        sent: Instant,
+        now: Instant,
+        asked: Option<Duration>,
+        chance: &mut Rng,
+    ) {
+        if self.grown.is_none_or(|grown| sent >= grown) {
+            let grown = self.distance * PACE_GROWTH.0 / PACE_GROWTH.1;
+            self.distance = grown.clamp(PACE_FIRST, PACE_MAX);
+            self.grown = Some(now);
+        }
         let wait = half_jitter(self.distance * 2, chance).max(asked.unwrap_or_default());
         self.next = now.checked_add(wait);
+    }
+
+    /// Keeps nothing back for longer than `wait` from now.
+    pub fn limit(&mut self, now: Instant, wait: Duration) {
+        self.distance = self.distance.min(wait);
+        self.next = self.next.map(|next| next.min(now.checked_add(wait).unwrap_or(next)));
     }
 
     /// One passed.
@@ -135,7 +153,7 @@ mod tests {
         let (mut pace, mut chance) = (Pace::default(), Rng::with_seed(7));
         pace.sent(now);
         assert_eq!(pace.next(), None, "no distance without a reason");
-        pace.throttled(now, None, &mut chance);
+        pace.throttled(now, now, None, &mut chance);
         assert!(pace.next().is_some_and(|next| next >= now + PACE_FIRST));
         for _ in 0..60 {
             pace.passed();
@@ -158,7 +176,22 @@ mod tests {
     fn a_wait_that_the_service_asks_for_is_kept() {
         let (now, asked) = (crate::clock::now(), Duration::from_secs(60));
         let mut pace = Pace::default();
-        pace.throttled(now, Some(asked), &mut Rng::with_seed(7));
+        pace.throttled(now, now, Some(asked), &mut Rng::with_seed(7));
         assert_eq!(pace.next(), Some(now + asked));
+        pace.limit(now, BACKOFF_STOPPING_MAX);
+        assert_eq!(pace.next(), Some(now + BACKOFF_STOPPING_MAX));
+    }
+
+    #[test]
+    fn answers_to_requests_that_were_on_their_way_together_are_one_signal() {
+        let (mut pace, mut chance) = (Pace::default(), Rng::with_seed(7));
+        let sent = crate::clock::now();
+        let now = sent + Duration::from_millis(50);
+        for _ in 0..8 {
+            pace.throttled(sent, now, None, &mut chance);
+        }
+        assert_eq!(pace.distance, PACE_FIRST);
+        pace.throttled(now, now, None, &mut chance);
+        assert!(pace.distance > PACE_FIRST);
     }
 }

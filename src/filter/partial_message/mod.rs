@@ -119,7 +119,7 @@ impl PartialMessage {
                 push_entry(&mut entries, time, start, data.len());
                 continue;
             };
-            let permit = chunk.permit.split(1);
+            let permit = chunk.permit.split_own();
             let id = LineId { tag: chunk.tag.clone(), partial_id: part.partial_id.to_vec() };
             let line = match self.lines.remove(&id) {
                 Some(line) => line.append(&part, permit, now),

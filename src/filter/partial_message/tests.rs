@@ -122,6 +122,30 @@ fn a_record_that_only_speaks_of_partial_messages_is_left_alone() {
     assert_eq!(bench.join(&[&spoken]), ["log=partial_message partial_message=false"]);
 }
 
+#[test]
+fn lines_that_go_over_from_chunk_to_chunk_hold_no_more_memory_than_those_chunks() {
+    let mut bench = bench();
+    let id = |line: usize| line.to_string();
+    for number in 0..50 {
+        // The end of one line, a whole one, and the beginning of the next.
+        let (before, whole, after) = (id(2 * number), id(2 * number + 1), id(2 * number + 2));
+        let parts = [
+            part(&before, "x", "true"),
+            part(&whole, "y", "false"),
+            part(&whole, "y", "true"),
+            part(&after, "x", "false"),
+        ];
+        let records: Vec<Fields<'_>> = parts.iter().map(|part| part.as_slice()).collect();
+        let chunk = chunk(&bench.account, "app", &records);
+        let joined = bench.partial.join(chunk, bench.now).expect("a whole line");
+        assert!(joined.permit.absorbed() <= 1, "{} shares", joined.permit.absorbed());
+        lines(joined);
+    }
+    while let Some(chunk) = bench.partial.pending() {
+        lines(chunk);
+    }
+}
+
 proptest! {
     /// Against the definition: whatever comes in whatever order, no byte of text is lost or
     /// doubled, and each record has its outcome.

@@ -17,6 +17,9 @@ use crate::{
 /// Drafts that a collector keeps room for while its connection is idle.
 const DRAFTS_KEPT: usize = 16;
 
+/// Room for a tag that a connection keeps; a longer one's goes with the next tag.
+const TAG_ROOM_BYTES_MAX: usize = 512;
+
 /// What becomes of the tag that a peer sends (options `Tag` and `Tag_Prefix`).
 #[derive(Debug)]
 pub(super) enum TagRule {
@@ -81,6 +84,7 @@ impl Collector {
     fn change_tag(&mut self, wire_tag: &[u8]) {
         self.close_run();
         self.wire_tag.clear();
+        self.wire_tag.shrink_to(TAG_ROOM_BYTES_MAX);
         self.wire_tag.extend_from_slice(wire_tag);
         self.tag = match &self.rule {
             TagRule::Keep | TagRule::Replace => Tag::from(wire_tag),

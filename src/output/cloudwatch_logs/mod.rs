@@ -66,6 +66,8 @@ pub struct CloudwatchLogs {
     creation: Arc<Creation>,
     budget: Budget,
     snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// Whether it was said that there is no region.
+    is_region_told: bool,
     /// Chunks whose target is not known yet.
     unnamed: VecDeque<Chunk>,
 }
@@ -133,6 +135,7 @@ impl CloudwatchLogs {
             creation: Arc::new(creation),
             budget: around.budget,
             snapshot: around.snapshot,
+            is_region_told: false,
             unnamed: VecDeque::new(),
         })
     }
@@ -257,6 +260,12 @@ impl CloudwatchLogs {
         let Client::WithoutRegion(settings) = &self.client else { return };
         let region = self.snapshot.borrow().as_ref().and_then(|snapshot| snapshot.region.clone());
         if region.is_none() {
+            let may_come = self.snapshot.has_changed().is_ok() && self.snapshot.borrow().is_none();
+            if !may_come && !std::mem::replace(&mut self.is_region_told, true) {
+                tracing::error!(
+                    "no region: nothing can be delivered; set the option region or AWS_REGION"
+                );
+            }
             return;
         }
         let settings = sender::Settings { region, ..sender::Settings::clone(settings) };
@@ -299,10 +308,25 @@ async fn attempt(
     let put = || sender.put(body.clone(), Encoding::Plain);
     match put().await {
         Err(error) if error.class == Class::NotFound => {
-            creation.create(&sender, &target).await?;
+            creation.create(&sender, &target).await.map_err(not_the_events)?;
             put().await
         }
         answer => answer,
+    }
+}
+
+/// What is wrong with a group or a stream that is to be created is no fault of the events: they are
+/// kept, and the error is told.
+fn not_the_events(error: SendError) -> SendError {
+    match error.class {
+        Class::Invalid | Class::TooLarge => SendError { class: Class::NotFound, ..error },
+        Class::Throttled
+        | Class::Transient
+        | Class::NotFound
+        | Class::Credentials
+        | Class::AccessDenied
+        | Class::Clock
+        | Class::AlreadyExists => error,
     }
 }
 

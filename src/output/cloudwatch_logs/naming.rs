@@ -16,6 +16,8 @@ use super::target::Target;
 
 /// Most tags whose target is kept; beyond it they are made anew.
 const TARGETS_MAX: usize = 4_096;
+/// Longest tag whose target is kept.
+const TARGET_TAG_BYTES_MAX: usize = 512;
 /// How long events wait for the task's name, before they go where they can be found without it.
 const TASK_WAIT: Duration = Duration::from_secs(10);
 /// The log group of a task whose name is not to be had.
@@ -53,6 +55,10 @@ impl Naming {
             return Some(Arc::clone(target));
         }
         let target = Arc::new(self.name(tag, now)?);
+        // Not kept: what no chunk pays for, and a name that was given without the task.
+        if tag.as_bytes().len() > TARGET_TAG_BYTES_MAX || self.waits_for_task() {
+            return Some(target);
+        }
         if self.targets.len() == TARGETS_MAX {
             self.targets.clear();
         }

@@ -44,6 +44,8 @@ pub struct Batch {
     /// The request.
     pub sealed: Sealed,
     pub(super) pieces: Vec<Piece>,
+    /// When it was filled, to be sent at once.
+    pub(super) sent: Instant,
 }
 
 /// Counts of what happened while a batch was filled.
@@ -124,6 +126,7 @@ impl Stream {
         &mut self,
         writer: &mut MessageWriter,
         filled: &mut Filled,
+        now: Instant,
     ) -> Option<Batch> {
         let capacity = self.queued_bytes.saturating_mul(2).min(BODY_CAPACITY_MAX);
         let mut builder = BatchBuilder::new(&self.target, self.events_max, capacity);
@@ -157,7 +160,7 @@ impl Stream {
             }
         }
         let sealed = builder.seal()?;
-        Some(Batch { target: Arc::clone(&self.target), sealed, pieces })
+        Some(Batch { target: Arc::clone(&self.target), sealed, pieces, sent: now })
     }
 
     fn take_first(&mut self) -> Option<Piece> {

@@ -18,6 +18,10 @@ const EVENT_END: &[u8] = b"\"}";
 /// The end of the list of events and of the request.
 const BODY_END: &[u8] = b"]}";
 
+/// Most bytes of room that a body keeps after an event was taken back out of it: what a full batch
+/// has where every other byte is escaped.
+const BODY_CAPACITY_MAX: usize = 2 * BATCH_BYTES_MAX;
+
 /// An event's place in a body.
 #[derive(Clone, Copy, Debug)]
 struct Event {
@@ -131,7 +135,7 @@ impl BatchBuilder {
             Ok(bytes) => Ok(bytes),
             Err(error) => Err(NotAdded::Unwritten(error)),
         };
-        let bytes = bytes.inspect_err(|_| self.body.truncate(start))?;
+        let bytes = bytes.inspect_err(|_| self.take_back(start))?;
         self.body.extend_from_slice(EVENT_END);
         self.is_sorted &= self.span.is_none_or(|(_, before)| timestamp_ms >= before);
         let end = self.body.len();
@@ -165,6 +169,14 @@ impl BatchBuilder {
         self.body.extend_from_slice(BODY_END);
         let records = self.events.iter().map(|event| event.records).collect();
         Some(Sealed { body: Bytes::from(self.body), records })
+    }
+
+    /// Removes what was written of an event, and gives back the room that a huge one took.
+    fn take_back(&mut self, start: usize) {
+        self.body.truncate(start);
+        if self.body.capacity() > BODY_CAPACITY_MAX {
+            self.body.shrink_to(BODY_CAPACITY_MAX);
+        }
     }
 
     fn span_with(&self, timestamp_ms: i64) -> (i64, i64) {

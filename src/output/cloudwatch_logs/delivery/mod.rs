@@ -123,7 +123,7 @@ impl Delivery {
             let stream = self.streams.get_mut(&target)?;
             stream.agenda = None;
             let mut filled = Filled::default();
-            let batch = stream.fill(&mut self.writer, &mut filled);
+            let batch = stream.fill(&mut self.writer, &mut filled, now);
             self.counters.oversized_records.add(filled.oversized);
             match batch {
                 Some(batch) => {
@@ -168,12 +168,15 @@ impl Delivery {
     pub fn failed(&mut self, batch: Batch, error: &SendError, needs_room: bool, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.count_failure(&batch, error);
-        let Batch { target, sealed, pieces } = batch;
+        let Batch { target, sealed, pieces, sent } = batch;
         let Some(stream) = self.streams.get_mut(&target) else { return drop_all(pieces) };
         stream.is_in_flight = false;
         let wait = match error.class {
             Class::Throttled => {
-                self.pace.throttled(now, error.retry_after, &mut self.chance);
+                self.pace.throttled(sent, now, error.retry_after, &mut self.chance);
+                if self.is_stopping {
+                    self.pace.limit(now, BACKOFF_STOPPING_MAX);
+                }
                 Duration::ZERO
             }
             Class::Invalid | Class::TooLarge => {
@@ -216,6 +219,7 @@ impl Delivery {
     /// From now on nothing waits for more to come.
     pub fn stop(&mut self, now: Instant) {
         self.is_stopping = true;
+        self.pace.limit(now, BACKOFF_STOPPING_MAX);
         self.reschedule(now, |_| true);
     }
 

@@ -197,6 +197,21 @@ fn throttling_slows_all_streams_of_the_output() {
 }
 
 #[test]
+fn a_stop_does_not_wait_long_for_the_pace_of_throttling() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.push(0, 0, 1);
+    let batch = bench.batch();
+    let asked =
+        SendError { retry_after: Some(Duration::from_secs(300)), ..error(Class::Throttled, false) };
+    bench.delivery.failed(batch, &asked, false, bench.now);
+    bench.delivery.stop(bench.now);
+    let wake_at = bench.delivery.wake_at().expect("something to send");
+    assert!(wake_at <= bench.now + BACKOFF_STOPPING_MAX);
+    let batch = bench.batch();
+    bench.accept(batch);
+}
+
+#[test]
 fn a_failing_stream_does_not_hold_up_another() {
     let mut bench = bench(RetryLimit::Unlimited);
     bench.push(0, 0, 1);
