@@ -8,6 +8,7 @@ pub mod config;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fastrand::Rng;
 
 use crate::chunk::Chunk;
 use crate::ledger::Reason;
@@ -25,6 +26,8 @@ pub struct RecordModifier {
     appended: SharedFields,
     /// The last sum of what chunks came with and what is appended: chunks alike share one.
     sum: Option<(SharedFields, SharedFields)>,
+    /// What ids are made of.
+    chance: Rng,
 }
 
 impl RecordModifier {
@@ -37,7 +40,7 @@ impl RecordModifier {
             yields: false,
         };
         let appended = SharedFields::new(config.records.iter().map(field).collect());
-        Self { config, appended, sum: None }
+        Self { config, appended, sum: None, chance: Rng::new() }
     }
 
     /// Removes and appends. A record that is empty then is dropped.
@@ -47,8 +50,35 @@ impl RecordModifier {
             chunk.shared = chunk.shared.retain(|key| self.keeps(key));
             chunk = self.remove(chunk)?;
         }
+        if let Some(key) = self.config.uuid_key.clone() {
+            chunk.entries = Arc::new(self.identify(&chunk.entries, key.as_bytes()));
+        }
         chunk.shared = self.append(&chunk.shared);
         Some(chunk)
+    }
+
+    /// Writes the records anew, each with an id of its own.
+    fn identify(&mut self, records: &Entries, key: &[u8]) -> Entries {
+        let mut data = Vec::with_capacity(records.data.len());
+        let mut entries = Vec::with_capacity(records.len());
+        for (time, record) in records.iter() {
+            let start = data.len();
+            let pairs = map::pairs(record).into_iter().flatten();
+            let count = u32::try_from(pairs.clone().count()).unwrap_or(u32::MAX);
+            let mut writer = Writer::new(&mut data);
+            writer.map_header(count.saturating_add(1));
+            for pair in pairs {
+                writer.raw(pair.key);
+                writer.raw(pair.value);
+            }
+            writer.str(key);
+            writer.str(uuid(self.chance.u128(..)).as_bytes());
+            // A chunk stays far below 4 GiB: an id has some 50 bytes.
+            if let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(data.len())) {
+                entries.push(Entry { time, start, end });
+            }
+        }
+        Entries { data: Bytes::from(data), entries }
     }
 
     fn append(&mut self, before: &SharedFields) -> SharedFields {
@@ -77,7 +107,9 @@ impl RecordModifier {
 
     /// Writes the records anew without the removed keys.
     fn remove(&self, mut chunk: Chunk) -> Option<Chunk> {
-        let added = self.appended.as_slice().len() + chunk.shared.as_slice().len();
+        let added = self.appended.as_slice().len()
+            + chunk.shared.as_slice().len()
+            + usize::from(self.config.uuid_key.is_some());
         let mut data = Vec::with_capacity(chunk.entries.data.len());
         let mut entries = Vec::with_capacity(chunk.entries.len());
         for (time, record) in chunk.entries.iter() {
@@ -111,6 +143,22 @@ impl RecordModifier {
         }
         count
     }
+}
+
+/// A random UUID (RFC 9562, version 4) of these bits.
+fn uuid(bits: u128) -> String {
+    const VERSION: u128 = 0xf << 76;
+    const VARIANT: u128 = 0b11 << 62;
+    let bits = bits & !(VERSION | VARIANT) | 4 << 76 | 0b10 << 62;
+    let (high, low) = (bits >> 64, bits & u128::from(u64::MAX));
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
 }
 
 #[cfg(test)]
@@ -155,6 +203,25 @@ mod tests {
         assert_eq!(lines, ["log=y a=new"]);
         let allowed = config(&[], &[], &["log"]);
         assert_eq!(modified(allowed, &[&[("a", "1"), ("log", "y")]]).0, ["log=y"]);
+    }
+
+    #[test]
+    fn every_record_gets_an_id_of_its_own() {
+        let config = Config { uuid_key: Some("id".to_owned()), ..config(&[("a", "1")], &[], &[]) };
+        let (lines, _) = modified(config, &[&[("log", "x")], &[("log", "x")]]);
+        assert_ne!(lines[0], lines[1]);
+        for line in lines {
+            let id = line.strip_prefix("log=x id=").and_then(|line| line.strip_suffix(" a=1"));
+            let id = id.expect("after the record's own fields");
+            assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
+            assert!(id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_says_that_it_is_of_version_4() {
+        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
     }
 
     #[test]
