@@ -124,9 +124,6 @@ fn input(input: &InputConfig) -> String {
     if let Some(bytes) = input.mem_buf_limit_bytes {
         text += &format!(", at most {bytes} bytes in memory");
     }
-    if input.storage_filesystem {
-        text += ", on disk first";
-    }
     text
 }
 

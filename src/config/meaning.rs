@@ -215,9 +215,12 @@ impl Builder<'_> {
             // To listen in the clear where encryption is asked for would expose records.
             options.refuse("tls", Fault::UnsupportedOption);
         }
-        let storage_filesystem = options.text("storage.type").as_deref() == Some("filesystem");
-        if storage_filesystem && !self.has_storage_path {
-            options.refuse("storage.type", Fault::invalid(Refusal::NoStoragePath));
+        if options.text("storage.type").as_deref() == Some("filesystem") {
+            if self.has_storage_path {
+                options.remark("storage.type", Remark::InMemory);
+            } else {
+                options.refuse("storage.type", Fault::invalid(Refusal::NoStoragePath));
+            }
         }
         let own_tag = match plugin {
             Input::Forward => None,
@@ -228,7 +231,6 @@ impl Builder<'_> {
                 name: options.text("alias").unwrap_or(default_name),
                 tag: options.text("tag").or(own_tag),
                 mem_buf_limit_bytes: options.bytes("mem_buf_limit").filter(|bytes| *bytes > 0),
-                storage_filesystem,
                 kind,
             });
         }

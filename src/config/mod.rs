@@ -55,8 +55,6 @@ pub struct InputConfig {
     pub tag: Option<String>,
     /// Most bytes of this input in memory.
     pub mem_buf_limit_bytes: Option<u64>,
-    /// Whether records are on disk before they count as taken.
-    pub storage_filesystem: bool,
     /// The plugin and its options.
     pub kind: InputKind,
 }

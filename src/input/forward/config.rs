@@ -24,7 +24,9 @@ pub const OPTIONS: Table = &[
     Row::new("tag_prefix", Kind::Text, "Text to put before each tag"),
     Row::new("buffer_max_size", Kind::Bytes, "Largest frame, also after decompression")
         .or("6144000"),
-    Row::new("buffer_chunk_size", Kind::Bytes, "Most bytes to read at once").or("1024000"),
+    Row::new("buffer_chunk_size", Kind::Bytes, "Most bytes to read at once")
+        .or("1024000")
+        .without_effect(),
     Row::new(
         "connections_max",
         Kind::Integer { min: 1, max: 1_000_000 },
@@ -53,8 +55,6 @@ pub struct Config {
     pub tag_prefix: Option<String>,
     /// Largest frame, inclusive, also after decompression.
     pub frame_bytes_max: usize,
-    /// Most bytes to read at once.
-    pub read_bytes: usize,
     /// Most connections at once.
     pub connections_max: usize,
 }
@@ -106,12 +106,10 @@ impl Config {
             }
         };
         let frame_bytes_max = size(options, "buffer_max_size");
-        let read_bytes = size(options, "buffer_chunk_size");
         let config = Self {
             listener,
             tag_prefix: options.text("tag_prefix"),
             frame_bytes_max: frame_bytes_max?,
-            read_bytes: read_bytes?,
             connections_max: options.integer("connections_max").unwrap_or(CONNECTIONS_MAX),
         };
         (!options.is_refused()).then_some(config)
@@ -150,7 +148,6 @@ mod tests {
             listener,
             tag_prefix: None,
             frame_bytes_max: 6_144_000,
-            read_bytes: 1_024_000,
             connections_max: 10_000,
         };
         assert_eq!(read(&[]), Ok(expected));

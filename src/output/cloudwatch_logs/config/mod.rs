@@ -58,7 +58,8 @@ pub const OPTIONS: Table = &[
         Kind::Bool,
         "Whether to send again at once where a connection breaks",
     )
-    .or("true"),
+    .or("true")
+    .without_effect(),
     Row::new("metric_namespace", Kind::Text, "Namespace of metrics sent as EMF")
         .or("fluent-bit-metrics"),
     Row::new("metric_dimensions", Kind::Text, "Dimensions of metrics sent as EMF"),
@@ -104,8 +105,6 @@ pub struct Config {
     pub profile: Option<String>,
     /// Text to add to the User-Agent.
     pub extra_user_agent: Option<String>,
-    /// Whether to send again at once where a connection breaks.
-    pub auto_retry_requests: bool,
     /// Namespace of metrics sent as EMF.
     pub metric_namespace: Option<String>,
     /// Dimensions of metrics sent as EMF.
@@ -201,7 +200,9 @@ impl Config {
         if region.is_none() {
             options.remark("region", Remark::plugin(Advice::RegionFromTask));
         }
-        for name in ["log_group_template", "log_stream_template", "metric_dimensions"] {
+        for name in
+            ["log_group_template", "log_stream_template", "metric_namespace", "metric_dimensions"]
+        {
             if options.is_set(name) {
                 options.remark(name, Remark::plugin(Advice::Unsupported));
             }
@@ -233,7 +234,6 @@ impl Config {
             sts_endpoint: options.text("sts_endpoint"),
             profile: options.text("profile"),
             extra_user_agent: options.text("extra_user_agent"),
-            auto_retry_requests: options.bool("auto_retry_requests"),
             metric_namespace: options.text("metric_namespace"),
             metric_dimensions: options.text("metric_dimensions"),
             add_entity: options.bool("add_entity"),

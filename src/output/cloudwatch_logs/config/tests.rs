@@ -36,7 +36,7 @@ fn group_and_stream_are_enough() {
     assert_eq!(config.log_group_name, LogGroupName::Fixed("g".to_owned()));
     assert_eq!(config.stream, StreamName::Prefix("s-".to_owned()));
     assert_eq!(config.region.as_deref(), Some("eu-west-1"));
-    assert!(config.tls_verify && !config.auto_create_group && config.auto_retry_requests);
+    assert!(config.tls_verify && !config.auto_create_group);
     assert_eq!((config.endpoint, config.log_retention_days), (None, None));
     assert!(said.is_empty(), "{said:?}");
 }
