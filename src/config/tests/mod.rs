@@ -242,6 +242,15 @@ f.conf:19: [OUTPUT] null: has neither Match nor Match_Regex and gets no records"
 }
 
 #[test]
+fn a_store_on_disk_that_is_not_there_is_told_of() {
+    let text =
+        "[SERVICE]\n storage.path /var/x\n[INPUT]\n name forward\n storage.type filesystem\n";
+    let expected = "f.conf:5: [INPUT] forward: storage.type = \"filesystem\": has no effect in \
+                    this version of Firelane: records wait in memory only";
+    assert!(notes(text).contains(&expected.to_owned()), "{:?}", notes(text));
+}
+
+#[test]
 fn a_region_comes_from_the_file_then_from_the_environment() {
     let text = |region| {
         format!(
