@@ -159,7 +159,7 @@ fn filter(filter: &FilterConfig) -> String {
 
 fn rule(rule: &Rule) -> String {
     let act = if rule.keep { "keeps" } else { "leaves out" };
-    format!("{act} {} that matches {}", rule.key.join("."), rule.pattern.as_str())
+    format!("{act} {} that matches {}", rule.key, rule.pattern.as_str())
 }
 
 fn output(output: &OutputConfig) -> String {
@@ -272,7 +272,7 @@ warning: f.conf:4: [SERVICE]: Daemon = \"off\": has no effect in Firelane
 service                      sends after 1 s, delivers for at most 30 s after SIGTERM, logs at level info, answers HTTP on 0.0.0.0:2020
 input   forward.0            forward protocol on /var/run/fluent.sock, tag from the peer, at most 25000000 bytes in memory
 input   tcp.1                JSON objects on 0.0.0.0:5170, tag tcp.1
-filter  grep.0               app*: keeps log.level that matches ^E
+filter  grep.0               app*: keeps log['level'] that matches ^E
 filter  record_modifier.1    /^a/: adds api_key
 output  cloudwatch_logs.0    *: log group /ecs/app, stream s-<tag>, region eu-west-1, at https://localhost:4580, unlimited retries
 ";

@@ -3,10 +3,8 @@
 //! Reference: Fluent Bit's manual, "Grep" filter. Not known here: records.
 
 use crate::option::{Fault, Kind, Options, Row, Setting, Table, tokens};
+use crate::record::accessor::{Accessor, AccessorError};
 use crate::record::pattern::{Pattern, PatternError};
-
-/// Most keys in a path, inclusive.
-pub const PATH_KEYS_MAX: usize = 32;
 
 /// Options of its own.
 pub const OPTIONS: Table = &[
@@ -35,7 +33,7 @@ pub struct Rule {
     /// `Regex` keeps what matches, `Exclude` leaves it out.
     pub keep: bool,
     /// The keys that lead to the value: a map's, then that of a map within, and so on.
-    pub key: Vec<String>,
+    pub key: Accessor,
     /// What the value is searched for.
     pub pattern: Pattern,
 }
@@ -59,39 +57,13 @@ pub enum Refusal {
     Incomplete,
     /// A key that leads nowhere.
     #[error("{0}")]
-    Key(#[from] KeyError),
+    Key(#[from] AccessorError),
     /// A pattern that is none.
     #[error("not a regular expression: {0}")]
     Pattern(#[from] PatternError),
     /// `Regex` and `Exclude` together with `AND` or `OR`.
     #[error("with logical_op AND or OR, regex and exclude cannot stand in one filter")]
     Mixed,
-}
-
-/// Why a text is no key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum KeyError {
-    /// `$['a']`, `$`.
-    #[error("expected a key such as log or $log['level']")]
-    Empty,
-    /// `$k['a`.
-    #[error("expected ['name'] after the key, from byte {position} on")]
-    Unclosed {
-        /// Byte of the text, from 0.
-        position: usize,
-    },
-    /// `$k[0]`.
-    #[error("elements of arrays cannot be looked at, at byte {position}")]
-    Index {
-        /// Byte of the text, from 0.
-        position: usize,
-    },
-    /// More keys than [`PATH_KEYS_MAX`].
-    #[error("more than {max} keys in one path")]
-    TooDeep {
-        /// The limit.
-        max: usize,
-    },
 }
 
 impl Config {
@@ -120,53 +92,7 @@ impl Config {
 fn rule(keep: bool, setting: &Setting) -> Result<Rule, Refusal> {
     let [key, pattern] = <[String; 2]>::try_from(tokens::split(&setting.value, 1))
         .map_err(|_| Refusal::Incomplete)?;
-    Ok(Rule { keep, key: key_path(&key)?, pattern: Pattern::new(&pattern)? })
-}
-
-/// Reads `log`, `$log` and `$log['a']['b']`. A dot, a comma or a quote ends the key, as in Fluent
-/// Bit's record accessor; `''` within the quotes is a quote.
-///
-/// # Errors
-///
-/// The text is no key, or one of an array's elements.
-pub fn key_path(text: &str) -> Result<Vec<String>, KeyError> {
-    let plain = text.strip_prefix('$').unwrap_or(text);
-    let prefix = text.len() - plain.len();
-    let end = plain.find(['.', ' ', ',', '"', '[']).unwrap_or(plain.len());
-    let (root, mut rest) = plain.split_at_checked(end).unwrap_or((plain, ""));
-    if root.is_empty() {
-        return Err(KeyError::Empty);
-    }
-    let mut path = vec![root.to_owned()];
-    while let Some(inside) = rest.strip_prefix('[') {
-        let position = prefix + plain.len() - rest.len();
-        if inside.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(KeyError::Index { position });
-        }
-        let (key, after) = quoted_key(inside).ok_or(KeyError::Unclosed { position })?;
-        if path.len() == PATH_KEYS_MAX {
-            return Err(KeyError::TooDeep { max: PATH_KEYS_MAX });
-        }
-        path.push(key);
-        rest = after;
-    }
-    Ok(path)
-}
-
-/// `'name']`: the name and what follows.
-fn quoted_key(text: &str) -> Option<(String, &str)> {
-    let mut rest = text.strip_prefix('\'')?;
-    let mut key = String::new();
-    loop {
-        let (part, after) = rest.split_once('\'')?;
-        key.push_str(part);
-        if let Some(after) = after.strip_prefix('\'') {
-            key.push('\'');
-            rest = after;
-        } else {
-            return Some((key, after.strip_prefix(']')?));
-        }
-    }
+    Ok(Rule { keep, key: Accessor::parse(&key)?, pattern: Pattern::new(&pattern)? })
 }
 
 #[cfg(test)]
@@ -194,24 +120,8 @@ mod tests {
         let rules: Vec<_> =
             config.rules.iter().map(|rule| (rule.keep, rule.pattern.as_str())).collect();
         assert_eq!(rules, [(false, "a"), (true, "b c"), (false, "d")]);
-        assert_eq!(config.rules[1].key, ["k", "x", "y"]);
+        assert_eq!(config.rules[1].key, Accessor::parse("$k['x']['y']").unwrap());
         assert_eq!(config.logical_op, LogicalOp::Legacy);
-    }
-
-    #[test]
-    fn a_key_is_plain_or_a_path() {
-        let path = |text| key_path(text).unwrap().join("/");
-        assert_eq!(
-            (path("log"), path("$log"), path("my-key")),
-            ("log".into(), "log".into(), "my-key".into())
-        );
-        assert_eq!(path("a.b"), "a", "a dot ends the accessor");
-        assert_eq!(path("$k['it''s']['']"), "k/it's/");
-        assert_eq!(key_path("$k[0]"), Err(KeyError::Index { position: 2 }));
-        assert_eq!(key_path("$k['a'][\"b\"]"), Err(KeyError::Unclosed { position: 7 }));
-        assert!([("$"), (""), ("['a']")].iter().all(|text| key_path(text) == Err(KeyError::Empty)));
-        let deep = |keys: usize| key_path(&format!("k{}", "['a']".repeat(keys - 1)));
-        assert!(deep(32).is_ok() && deep(33) == Err(KeyError::TooDeep { max: 32 }));
     }
 
     #[test]
@@ -233,12 +143,5 @@ mod tests {
             LogicalOp::Or
         );
         assert!(read(&[]).unwrap().rules.is_empty());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_key_makes_it_panic(text in "[$a\\['\\]0é]{0,12}") {
-            let _ = key_path(&text);
-        }
     }
 }

@@ -7,7 +7,6 @@ pub mod config;
 
 use crate::chunk::Chunk;
 use crate::record::fields::SharedFields;
-use crate::record::map;
 use crate::record::pattern::Outcome;
 
 use config::{Config, LogicalOp, Rule};
@@ -55,17 +54,7 @@ impl Grep {
 
 /// Whether the rule's pattern is found in its field. A field that is missing or no text never hits.
 fn hit(rule: &Rule, record: &[u8], shared: &SharedFields) -> bool {
-    let added = match rule.key.as_slice() {
-        [key] => shared.get(key.as_bytes()),
-        [..] => None,
-    };
-    let own = map::get_path(record, &rule.key).and_then(map::text);
-    let text = match (own, added) {
-        (Some(own), None) => own,
-        (Some(own), Some(field)) if field.yields => own,
-        (_, Some(field)) => &field.value,
-        (None, None) => return false,
-    };
+    let Some(text) = rule.key.text(record, shared) else { return false };
     match rule.pattern.is_match(text) {
         Outcome::Match => true,
         // Given up counts as not found, as in Fluent Bit.
@@ -80,12 +69,13 @@ mod tests {
     use super::*;
     use crate::chunk::fixture::{chunk, lines};
     use crate::ledger::{Account, Reason};
+    use crate::record::accessor::Accessor;
     use crate::record::pattern::Pattern;
 
     fn grep(logical_op: LogicalOp, rules: &[(bool, &str, &str)]) -> Grep {
         let rule = |&(keep, key, pattern): &(bool, &str, &str)| Rule {
             keep,
-            key: vec![key.to_owned()],
+            key: Accessor::parse(key).expect("a path"),
             pattern: Pattern::new(pattern).expect("a pattern"),
         };
         Grep::new(Config { rules: rules.iter().map(rule).collect(), logical_op })

@@ -3,6 +3,7 @@
 //! `ruby` rewrites the text into the dialect of `fancy-regex`; this module compiles it within
 //! limits and runs it. Not known here: records, options, who asks.
 
+mod captures;
 mod ruby;
 mod signs;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use fancy_regex::{BytesMode, CompileError, Error as EngineError, Regex, RegexBuilder};
 use memchr::memmem::Finder;
 
+pub use self::captures::{Captures, StepLimit};
 use self::ruby::Translation;
 
 /// Longest text of a pattern, inclusive.
