@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use crate::ledger::{Account, Permit, Reason};
 use crate::record::chunk::{Entries, Entry};
+use crate::record::edit::{EntriesWriter, MapWriter};
 use crate::record::fields::SharedFields;
+use crate::record::map;
 use crate::record::tag::Tag;
 
 /// Bytes that a chunk costs of the memory budget besides its data: the structures around it. It
@@ -24,6 +26,10 @@ pub struct Chunk {
     pub entries: Arc<Entries>,
     /// The fields that follow each record's own.
     pub shared: SharedFields,
+    /// The place of its input in the configuration.
+    pub input: u16,
+    /// How often a filter gave it another tag.
+    pub rewrites: u8,
     /// When it was read: flushing counts from here.
     pub arrived: Instant,
     /// What is owed for it. Its receipt counts the entries.
@@ -53,9 +59,42 @@ impl Chunk {
             tag: self.tag.clone(),
             entries: Arc::clone(&self.entries),
             shared: self.shared.clone(),
+            input: self.input,
+            rewrites: self.rewrites,
             arrived: self.arrived,
             permit: self.permit.receive_at(account),
         }
+    }
+
+    /// A chunk of the same origin for `entries`, which takes over the obligation for as many of
+    /// the records.
+    #[must_use]
+    pub fn split(&mut self, entries: Entries) -> Self {
+        let records = entries.len() as u64;
+        Self {
+            tag: self.tag.clone(),
+            entries: Arc::new(entries),
+            shared: self.shared.clone(),
+            input: self.input,
+            rewrites: self.rewrites,
+            arrived: self.arrived,
+            permit: self.permit.split(records),
+        }
+    }
+
+    /// Writes the shared fields into every record, for filters that look at all fields.
+    #[must_use]
+    pub fn with_own_fields(mut self) -> Self {
+        if self.shared.is_empty() {
+            return self;
+        }
+        let shared = std::mem::take(&mut self.shared);
+        let mut records = EntriesWriter::like(&self.entries);
+        for (time, record) in self.entries.iter() {
+            records.write(time, |out| write_with(record, &shared, out));
+        }
+        self.entries = Arc::new(records.finish());
+        self
     }
 
     /// Keeps the entries that pass the test and drops the others as filtered. `None`: none is left.
@@ -88,6 +127,20 @@ impl Chunk {
     }
 }
 
+/// The record's own fields, then the shared ones. A shared field that yields is left out where the
+/// record has one of its name.
+fn write_with(record: &[u8], shared: &SharedFields, out: &mut Vec<u8>) {
+    let own = || map::pairs(record).into_iter().flatten();
+    let mut fields = MapWriter::begin(out);
+    own().for_each(|pair| fields.pair_raw(pair.key, pair.value));
+    for field in shared.as_slice() {
+        if !(field.yields && own().any(|pair| pair.key_text() == Some(&field.key))) {
+            fields.text(&field.key, &field.value);
+        }
+    }
+    fields.end();
+}
+
 /// Chunks for tests, and what is in them.
 #[cfg(test)]
 pub(crate) mod fixture {
@@ -95,7 +148,6 @@ pub(crate) mod fixture {
 
     use super::*;
     use crate::ledger::Share;
-    use crate::record::map;
     use crate::record::msgpack::{Reader, Writer};
     use crate::record::time::EventTime;
 
@@ -126,6 +178,8 @@ pub(crate) mod fixture {
             tag: tag.into(),
             entries: Arc::new(Entries { data: Bytes::from(data), entries }),
             shared: SharedFields::default(),
+            input: 0,
+            rewrites: 0,
             arrived: crate::clock::now(),
             permit: Permit::new(receipt, Share::empty()),
         }
@@ -149,5 +203,37 @@ pub(crate) mod fixture {
         let lines = chunk.entries.iter().map(|(_, record)| line(record)).collect();
         chunk.delivered();
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{chunk, lines};
+    use super::*;
+    use crate::record::fields::SharedField;
+
+    #[test]
+    fn shared_fields_become_a_records_own_unless_they_yield_to_it() {
+        let account = Arc::new(Account::default());
+        let field = |key: &str, yields| SharedField {
+            key: key.as_bytes().into(),
+            value: (*b"shared").into(),
+            yields,
+        };
+        let mut chunk = chunk(&account, "t", &[&[("a", "1"), ("b", "2")], &[]]);
+        chunk.shared = SharedFields::new(vec![field("a", false), field("b", true)]);
+        let chunk = chunk.with_own_fields();
+        assert!(chunk.shared.is_empty());
+        assert_eq!(lines(chunk), ["a=1 b=2 a=shared", "a=shared b=shared"]);
+    }
+
+    #[test]
+    fn a_chunk_without_shared_fields_keeps_its_memory() {
+        let account = Arc::new(Account::default());
+        let chunk = chunk(&account, "t", &[&[("a", "1")]]);
+        let before = Arc::clone(&chunk.entries);
+        let after = chunk.with_own_fields();
+        assert!(Arc::ptr_eq(&before, &after.entries));
+        after.delivered();
     }
 }

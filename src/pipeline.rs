@@ -28,7 +28,6 @@ use crate::lifecycle::StopReceiver;
 use crate::output::Output;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
 use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
-use crate::record::tag_pattern::TagMatch;
 use crate::ring::Ring;
 use crate::router::Router;
 use crate::telemetry::{FilterCounters, InputCounters, OutputCounters, Telemetry};
@@ -120,23 +119,31 @@ impl Pipeline {
         let budget = Budget::new(budget_bytes(&config.inputs));
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
-        let (stages, filter_matches) = stages(config.filters, &mut telemetry);
+        let filter_matches = config.filters.iter().map(|one| one.matches.clone()).collect();
+        let stages = stages(config.filters, &mut telemetry);
+        let mut processors = Vec::new();
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
         // First, so that peers may connect: what follows takes longer.
         let mut listeners = Vec::new();
-        for input in config.inputs {
+        for mut input in config.inputs {
             let counters = Arc::new(InputCounters::new(&input.name));
             telemetry.inputs.push(Arc::clone(&counters));
+            processors.push(self::stages(std::mem::take(&mut input.processors), &mut telemetry));
             listeners.push(listen(input, counters).await?);
         }
         let mut outlets = Vec::new();
         let mut outputs = Vec::new();
-        for output in config.outputs {
+        for mut output in config.outputs {
             let counters = Arc::new(OutputCounters::new(&output.name));
             let buffer = Arc::new(Buffer::default());
             let account = Arc::clone(&counters.account);
-            outlets.push(Outlet { buffer: Arc::clone(&buffer), account });
+            let own = std::mem::take(&mut output.processors);
+            outlets.push(Outlet {
+                processors: self::stages(own, &mut telemetry),
+                buffer: Arc::clone(&buffer),
+                account,
+            });
             telemetry.outputs.push(Arc::clone(&counters));
             let around = Surroundings {
                 counters,
@@ -151,7 +158,7 @@ impl Pipeline {
             };
             outputs.push((make_output(output, around).await?, buffer));
         }
-        let ingest = Ingest::new(stages, Router::new(filter_matches, matches), outlets);
+        let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets);
         Ok(Self { listeners, intake, ingest, outputs, telemetry: Arc::new(telemetry) })
     }
 
@@ -268,25 +275,20 @@ fn budget_bytes(inputs: &[InputConfig]) -> u64 {
     limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
 }
 
-fn stages(filters: Vec<FilterConfig>, telemetry: &mut Telemetry) -> (Vec<Stage>, Vec<TagMatch>) {
-    let mut matches = Vec::new();
-    let mut stages = Vec::new();
-    let configured = filters.into_iter().map(|filter| {
-        let made = match filter.kind {
-            FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
-            FilterKind::RecordModifier(config) => {
-                Filter::RecordModifier(RecordModifier::new(config))
-            }
-        };
-        (filter.matches, made, filter.name)
-    });
-    for (tags, filter, name) in configured {
-        let counters = Arc::new(FilterCounters::new(&name));
+fn stages(filters: Vec<FilterConfig>, telemetry: &mut Telemetry) -> Vec<Stage> {
+    let stage = |filter: FilterConfig| {
+        let counters = Arc::new(FilterCounters::new(&filter.name));
         telemetry.filters.push(Arc::clone(&counters));
-        stages.push(Stage { filter, counters });
-        matches.push(tags);
+        Stage { filter: make_filter(filter.kind), condition: filter.condition, counters }
+    };
+    filters.into_iter().map(stage).collect()
+}
+
+fn make_filter(kind: FilterKind) -> Filter {
+    match kind {
+        FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
+        FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),
     }
-    (stages, matches)
 }
 
 async fn make_output(output: OutputConfig, around: Surroundings) -> Result<Output, BuildError> {

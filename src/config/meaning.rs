@@ -231,6 +231,7 @@ impl Builder<'_> {
                 name: options.text("alias").unwrap_or(default_name),
                 tag: options.text("tag").or(own_tag),
                 mem_buf_limit_bytes: options.bytes("mem_buf_limit").filter(|bytes| *bytes > 0),
+                processors: Vec::new(),
                 kind,
             });
         }
@@ -266,7 +267,7 @@ impl Builder<'_> {
         }
         if let (Some(kind), Some(matches), true) = (kind, matches, is_active) {
             let name = options.text("alias").unwrap_or(default_name);
-            self.config.filters.push(FilterConfig { name, matches, kind });
+            self.config.filters.push(FilterConfig { name, matches, condition: None, kind });
         }
         self.report.append(options.into_report());
     }
@@ -296,7 +297,8 @@ impl Builder<'_> {
             }
             let name = options.text("alias").unwrap_or(default_name);
             let retry_limit = options.retry_limit("retry_limit");
-            self.config.outputs.push(OutputConfig { name, matches, retry_limit, kind });
+            let processors = Vec::new();
+            self.config.outputs.push(OutputConfig { name, matches, retry_limit, processors, kind });
         }
         self.report.append(options.into_report());
     }

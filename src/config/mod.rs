@@ -55,6 +55,8 @@ pub struct InputConfig {
     pub tag: Option<String>,
     /// Most bytes of this input in memory.
     pub mem_buf_limit_bytes: Option<u64>,
+    /// Filters for its records alone; their `matches` is everything.
+    pub processors: Vec<FilterConfig>,
     /// The plugin and its options.
     pub kind: InputKind,
 }
@@ -75,6 +77,8 @@ pub struct FilterConfig {
     pub name: String,
     /// Tags of the records it works on.
     pub matches: TagMatch,
+    /// If there is one, the filter sees only records for which it holds.
+    pub condition: Option<filter::condition::Condition>,
     /// The plugin and its options.
     pub kind: FilterKind,
 }
@@ -97,6 +101,8 @@ pub struct OutputConfig {
     pub matches: TagMatch,
     /// Retries before a batch may be dropped to make room.
     pub retry_limit: RetryLimit,
+    /// Filters for its records alone; their `matches` is everything.
+    pub processors: Vec<FilterConfig>,
     /// The plugin and its options.
     pub kind: OutputKind,
 }

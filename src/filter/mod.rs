@@ -2,9 +2,12 @@
 //!
 //! Pure: no socket, no task, no clock. Where a filter touches no record, no record is copied.
 
+pub mod condition;
 pub mod grep;
 pub mod partial_message;
 pub mod record_modifier;
+
+use std::time::Instant;
 
 pub use crate::record::pattern;
 
@@ -19,13 +22,57 @@ pub enum Filter {
     RecordModifier(record_modifier::RecordModifier),
 }
 
+/// What a filter is given besides the chunk, and where it puts what it makes.
+#[derive(Debug)]
+pub struct Pass {
+    /// The time.
+    pub now: Instant,
+    /// Chunks with a new tag, in order: they begin at the first filter again.
+    pub emitted: Vec<Chunk>,
+}
+
 impl Filter {
-    /// Applies the filter. `None`: no record is left, and each has its outcome.
+    /// Applies the filter. `None`: no record is left to go on; each has its outcome, or is held,
+    /// or is among those that were emitted.
     #[must_use]
-    pub fn apply(&mut self, chunk: Chunk) -> Option<Chunk> {
+    pub fn apply(&mut self, chunk: Chunk, pass: &mut Pass) -> Option<Chunk> {
+        let _ = pass;
         match self {
             Self::Grep(filter) => filter.apply(chunk),
             Self::RecordModifier(filter) => filter.apply(chunk),
+        }
+    }
+
+    /// Whether it may hold records back and let them go on later.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        match self {
+            Self::Grep(_) | Self::RecordModifier(_) => false,
+        }
+    }
+
+    /// When something that it holds is to go on, whatever comes.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<Instant> {
+        match self {
+            Self::Grep(_) | Self::RecordModifier(_) => None,
+        }
+    }
+
+    /// What it has held long enough. It goes on after the filter; to be called until `None`.
+    #[must_use]
+    pub fn expired(&mut self, now: Instant) -> Option<Chunk> {
+        let _ = now;
+        match self {
+            Self::Grep(_) | Self::RecordModifier(_) => None,
+        }
+    }
+
+    /// What it still holds at the end. It goes on after the filter; to be called until `None`.
+    #[must_use]
+    pub fn pending(&mut self) -> Option<Chunk> {
+        match self {
+            Self::Grep(_) | Self::RecordModifier(_) => None,
         }
     }
 }

@@ -44,6 +44,8 @@ const DELIVERY_SHARE: u32 = 3;
 /// What every connection needs to hand its records on. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Intake {
+    /// The place of the input in the configuration.
+    pub input: u16,
     /// The way to the ingest.
     pub ring: Arc<Ring<Chunk>>,
     /// The memory budget, taken before bytes are read.
@@ -93,14 +95,14 @@ impl Intake {
         let reserve = Budget::reserve(RESERVE_BYTES);
         let (decoding, activity) = (Arc::new(Semaphore::new(1)), Arc::default());
         let ending = Arc::new(watch::Sender::new(false));
-        Self { ring, budget, reserve, account, turn, decoding, activity, ending }
+        Self { input: 0, ring, budget, reserve, account, turn, decoding, activity, ending }
     }
 
-    /// The same door for another input, which has a reserve of its own.
+    /// The same door for the input at a place, which has a reserve of its own.
     #[must_use]
-    pub fn for_another_input(&self) -> Self {
+    pub fn for_input(&self, input: u16) -> Self {
         let reserve = Budget::reserve(RESERVE_BYTES);
-        Self { reserve, decoding: Arc::new(Semaphore::new(1)), ..self.clone() }
+        Self { input, reserve, decoding: Arc::new(Semaphore::new(1)), ..self.clone() }
     }
 
     /// Takes memory if there is some, of the budget or else of the reserve.
@@ -153,6 +155,8 @@ impl Intake {
             tag: tagged.tag,
             entries: Arc::new(tagged.entries),
             shared: SharedFields::default(),
+            input: self.input,
+            rewrites: 0,
             arrived: clock::now(),
             permit: Permit::new(self.account.receive(records), share),
         };
@@ -208,8 +212,8 @@ impl Activity {
 /// Reads from all listeners until the process stops and the peers are done; then closes the ring.
 pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceiver) {
     let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(listener.accept(intake.for_another_input()));
+    for (input, listener) in (0..).zip(listeners) {
+        accepting.spawn(listener.accept(intake.for_input(input)));
     }
     let stop = stop.stopping().await;
     let last = reading_ends(stop);

@@ -12,6 +12,7 @@ use super::{Reason, Receipt};
 pub struct Account {
     received: AtomicU64,
     delivered: AtomicU64,
+    made: AtomicU64,
     merged: AtomicU64,
     dropped: [AtomicU64; Reason::COUNT],
 }
@@ -23,6 +24,8 @@ pub struct Balance {
     pub received: u64,
     /// Records that reached what the account leads to: an output, or the service.
     pub delivered: u64,
+    /// Records that filters made of others, such as copies under another tag.
+    pub made: u64,
     /// Records that became part of another one, such as the parts of a line that Docker cut.
     pub merged: u64,
     /// Records dropped, by [`Reason`] as index.
@@ -45,13 +48,19 @@ impl Account {
         let delivered = self.delivered.load(Ordering::Acquire);
         let merged = self.merged.load(Ordering::Acquire);
         let dropped = self.dropped.each_ref().map(|count| count.load(Ordering::Acquire));
+        let made = self.made.load(Ordering::Acquire);
         let received = self.received.load(Ordering::Acquire);
         let ended = delivered + merged + dropped.iter().sum::<u64>();
-        Balance { received, delivered, merged, dropped, held: received.saturating_sub(ended) }
+        let held = (received + made).saturating_sub(ended);
+        Balance { received, made, delivered, merged, dropped, held }
     }
 
     pub(super) fn add_delivered(&self, records: u64) {
         self.delivered.fetch_add(records, Ordering::Release);
+    }
+
+    pub(super) fn add_made(&self, records: u64) {
+        self.made.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(super) fn add_merged(&self, records: u64) {
@@ -91,6 +100,7 @@ impl std::ops::AddAssign for Balance {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
         self.delivered += other.delivered;
+        self.made += other.made;
         self.merged += other.merged;
         self.held += other.held;
         for (ours, theirs) in self.dropped.iter_mut().zip(other.dropped) {
@@ -102,7 +112,11 @@ impl std::ops::AddAssign for Balance {
 /// One line, for people: `received=5 delivered=3 dropped=1 dropped_empty=1 left=1`.
 impl std::fmt::Display for Balance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "received={} delivered={}", self.received, self.delivered)?;
+        write!(f, "received={}", self.received)?;
+        if self.made > 0 {
+            write!(f, " made={}", self.made)?;
+        }
+        write!(f, " delivered={}", self.delivered)?;
         if self.merged > 0 {
             write!(f, " merged={}", self.merged)?;
         }

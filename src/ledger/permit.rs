@@ -44,6 +44,12 @@ impl Receipt {
         self.account.add_dropped(records, reason);
     }
 
+    /// A filter made this many records more of those held: each needs an outcome too.
+    pub fn made(&mut self, records: u64) {
+        self.account.add_made(records);
+        self.records += records;
+    }
+
     /// Moves the obligation for `records` of them into a receipt of their own.
     pub fn split(&mut self, records: u64) -> Self {
         let records = self.take(records);
@@ -155,8 +161,8 @@ mod tests {
         /// The ledger against its definition: whatever is done, in whatever order, the outcomes and
         /// what is held add up to what was received.
         #[test]
-        fn received_is_delivered_and_merged_and_dropped_and_held(
-            steps in proptest::collection::vec((0..5_u8, 0..9_usize, 0..50_u64), 0..60),
+        fn received_and_made_is_delivered_and_merged_and_dropped_and_held(
+            steps in proptest::collection::vec((0..6_u8, 0..9_usize, 0..50_u64), 0..60),
         ) {
             let account = Arc::new(Account::default());
             let mut receipts: Vec<Receipt> = Vec::new();
@@ -183,6 +189,11 @@ mod tests {
                     (3, Some(at)) => {
                         receipts[at].dropped(records, Reason::TooOld);
                         expected.dropped[Reason::TooOld as usize] += records;
+                    }
+                    (4, Some(at)) => {
+                        receipts[at].made(records);
+                        expected.made += records;
+                        expected.held += 2 * records;
                     }
                     (_, Some(at)) => {
                         let part = receipts[at].split(records);

@@ -74,6 +74,7 @@ pub struct FilterCounters {
     /// The instance.
     pub name: String,
     drop_records: Counter,
+    add_records: Counter,
 }
 
 impl FilterCounters {
@@ -88,9 +89,14 @@ impl FilterCounters {
         self.drop_records.add(records);
     }
 
+    /// Counts records that the filter made of others.
+    pub fn added(&self, records: u64) {
+        self.add_records.add(records);
+    }
+
     pub(super) fn count(&self) -> FilterCount {
-        let drop_records = self.drop_records.get();
-        FilterCount { name: self.name.clone(), drop_records, add_records: 0 }
+        let (drop_records, add_records) = (self.drop_records.get(), self.add_records.get());
+        FilterCount { name: self.name.clone(), drop_records, add_records }
     }
 }
 

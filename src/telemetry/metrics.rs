@@ -45,8 +45,9 @@ const OUTPUT_COUNTERS: [OfOutput; 8] = [
 ];
 
 /// The ledger, label `account`: `ingest`, and each output's name.
-const LEDGER: [OfBalance; 3] = [
+const LEDGER: [OfBalance; 4] = [
     ("firelane_received_records_total", "Records that came in", |one| one.received),
+    ("firelane_made_records_total", "Records that filters made of others", |one| one.made),
     ("firelane_delivered_records_total", "Records that reached their end", |one| one.delivered),
     ("firelane_merged_records_total", "Parts that became one record", |one| one.merged),
 ];

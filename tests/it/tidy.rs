@@ -53,7 +53,10 @@ const EDGES: [(&str, &[&str]); 26] = [
     ("ring", &["sync"]),
     ("filter", &["chunk", "ledger", "option", "record"]),
     ("router", &["record"]),
-    ("ingest", &["buffer", "chunk", "clock", "filter", "ledger", "ring", "router", "telemetry"]),
+    (
+        "ingest",
+        &["buffer", "chunk", "clock", "filter", "ledger", "record", "ring", "router", "telemetry"],
+    ),
     ("buffer", &["chunk"]),
     (
         "output",

@@ -50,6 +50,7 @@ struct LineId {
 #[derive(Debug)]
 struct Line {
     time: EventTime,
+    input: u16,
     arrived: Instant,
     /// When the newest part came.
     touched: Instant,
@@ -123,7 +124,7 @@ impl PartialMessage {
             let id = LineId { tag: chunk.tag.clone(), partial_id: part.partial_id.to_vec() };
             let line = match self.lines.remove(&id) {
                 Some(line) => line.append(&part, permit, now),
-                None => Line::begin(record, &part, time, permit, (chunk.arrived, now)),
+                None => Line::begin(record, &part, time, permit, &chunk, now),
             };
             if !part.is_last && line.text.len() < LINE_BYTES_MAX {
                 self.lines.insert(id, line);
@@ -154,6 +155,8 @@ impl PartialMessage {
             tag: id.tag.clone(),
             entries: Arc::new(Entries { data: Bytes::from(data), entries }),
             shared: SharedFields::default(),
+            input: line.input,
+            rewrites: 0,
             arrived: line.arrived,
             permit: line.settle(),
         })
@@ -166,7 +169,8 @@ impl Line {
         part: &Part<'_>,
         time: EventTime,
         permit: Permit,
-        (arrived, now): (Instant, Instant),
+        chunk: &Chunk,
+        now: Instant,
     ) -> Self {
         let mut fields = Vec::new();
         let mut fields_count = 0;
@@ -179,7 +183,8 @@ impl Line {
             }
         }
         let text = part.text.to_vec();
-        Self { time, arrived, touched: now, fields, fields_count, text, permit }
+        let Chunk { input, arrived, .. } = *chunk;
+        Self { time, input, arrived, touched: now, fields, fields_count, text, permit }
     }
 
     fn append(mut self, part: &Part<'_>, permit: Permit, now: Instant) -> Self {

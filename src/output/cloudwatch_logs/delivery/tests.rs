@@ -58,6 +58,8 @@ impl Bench {
             tag: "app".into(),
             entries: Arc::new(Entries { data: Bytes::from(data), entries }),
             shared: SharedFields::default(),
+            input: 0,
+            rewrites: 0,
             arrived: self.now,
             permit: Permit::new(self.counters.account.receive(count), Share::empty()),
         }

@@ -1,0 +1,77 @@
+//! The order of filters, of processors and of what they make.
+
+use super::*;
+use crate::chunk::fixture::{chunk, lines};
+use crate::filter::Filter;
+use crate::filter::record_modifier::RecordModifier;
+use crate::filter::record_modifier::config::{Config, KeyPattern};
+use crate::record::tag_pattern::TagMatch;
+
+fn adds(key: &str) -> Stage {
+    modifier(vec![(key.to_owned(), "1".to_owned())], Vec::new())
+}
+
+fn removes(key: &str) -> Stage {
+    modifier(Vec::new(), vec![KeyPattern::new(key)])
+}
+
+fn modifier(records: Vec<(String, String)>, remove_keys: Vec<KeyPattern>) -> Stage {
+    let config = Config { records, remove_keys, allow_keys: Vec::new(), uuid_key: None };
+    let filter = Filter::RecordModifier(RecordModifier::new(config));
+    Stage { filter, condition: None, counters: Arc::default() }
+}
+
+/// An ingest for two inputs, and what arrives at each of its outputs from a record of input 0.
+fn arrived(
+    processors: [Vec<Stage>; 2],
+    stages: Vec<Stage>,
+    outputs: Vec<(&str, Vec<Stage>)>,
+) -> Vec<Vec<String>> {
+    let account = Arc::new(Account::default());
+    let pattern = |text| TagMatch::new(Some(text), None).expect("a pattern");
+    let matches = outputs.iter().map(|(text, _)| pattern(text)).collect();
+    let router = Router::new(stages.iter().map(|_| pattern("*")).collect(), matches);
+    let outlets = outputs.into_iter().map(|(_, processors)| Outlet {
+        processors,
+        buffer: Arc::default(),
+        account: Arc::default(),
+    });
+    let outlets: Vec<_> = outlets.collect();
+    let buffers: Vec<_> = outlets.iter().map(|outlet| Arc::clone(&outlet.buffer)).collect();
+    let accounts: Vec<_> = outlets.iter().map(|outlet| Arc::clone(&outlet.account)).collect();
+    let mut ingest = Ingest::new(processors.into(), stages, router, outlets);
+    let now = clock::now();
+    ingest.process(chunk(&account, "t", &[&[("log", "x")]]), now);
+    ingest.finish(now);
+    let taken = |buffer: &Arc<Buffer>| {
+        std::iter::from_fn(|| buffer.try_pop()).flat_map(lines).collect::<Vec<_>>()
+    };
+    let arrived = buffers.iter().map(taken).collect();
+    assert_eq!(account.balance().held, 0);
+    assert!(accounts.iter().all(|account| account.balance().held == 0));
+    arrived
+}
+
+#[test]
+fn processors_of_an_input_come_before_the_filters_and_see_its_records_alone() {
+    let seen = arrived(
+        [vec![adds("mine")], vec![adds("other")]],
+        vec![adds("all")],
+        vec![("*", Vec::new())],
+    );
+    assert_eq!(seen, [["log=x mine=1 all=1"]]);
+}
+
+#[test]
+fn processors_of_an_output_change_its_copy_alone() {
+    let outputs = vec![("*", vec![adds("own")]), ("*", Vec::new()), ("other", Vec::new())];
+    let seen = arrived([Vec::new(), Vec::new()], Vec::new(), outputs);
+    assert_eq!(seen, [vec!["log=x own=1"], vec!["log=x"], vec![]]);
+}
+
+#[test]
+fn an_output_whose_processors_leave_nothing_gets_nothing() {
+    let outputs = vec![("*", vec![removes("log"), adds("late")]), ("*", Vec::new())];
+    let seen = arrived([Vec::new(), Vec::new()], Vec::new(), outputs);
+    assert_eq!(seen, [vec![], vec!["log=x"]]);
+}
