@@ -1,5 +1,6 @@
 //! A peer of the router: connects, writes, and waits until everything has been taken in.
 
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -13,6 +14,14 @@ use firelane::record::msgpack::Reader;
 pub(super) enum Target {
     Tcp(u16),
     Unix(PathBuf),
+}
+
+/// Whether somebody listens there.
+pub(super) async fn connect(target: &Target) -> io::Result<()> {
+    match target {
+        Target::Tcp(port) => TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await.map(drop),
+        Target::Unix(path) => UnixStream::connect(path).await.map(drop),
+    }
 }
 
 /// Writes the bytes, ends the connection, and gives what was answered. The router closes its end

@@ -38,6 +38,7 @@ pub(super) fn compare(case: &Case, expected: &Expected, outcome: &Outcome) -> Ve
     differ("violations", json!(expected.violations), json!(violations(&outcome.account)));
     differ("acks", json!(expected.acks), json!(outcome.acks));
     differ("gets", json!(expected.gets), json!(outcome.gets));
+    differ("stdout", json!(expected.stdout), json!(outcome.stdout));
     let is_emf = |format: &Option<String>| format.as_deref() == Some(EMF);
     let emf = outcome.account.streams.iter().any(|one| is_emf(&one.logs_format));
     differ("header for emf", json!(expected.emf), json!(emf));

@@ -46,6 +46,8 @@ pub(super) struct Case {
     /// U+FFFD is not compared.
     #[serde(default)]
     pub(super) lossy: bool,
+    /// Which lines of standard output are compared.
+    pub(super) stdout: Option<String>,
     /// A stream is given as count and hash; `expected.json` says so too.
     #[serde(default, rename = "digest")]
     _digest: IgnoredAny,
@@ -76,10 +78,10 @@ pub(super) enum Step {
     Tcp { tcp: String, to: Option<String> },
     /// Until that many events have arrived.
     Wait { wait: u64 },
-    /// Time for the router. Nothing is done: whoever needs it waits for what it must bring.
+    /// Time for the router.
     Sleep {
         #[serde(rename = "sleep")]
-        _seconds: f64,
+        seconds: f64,
     },
     /// A request to the monitoring server.
     Get { get: Get },
@@ -114,6 +116,9 @@ pub(super) struct Expected {
     /// Path → status, or status and what was found.
     #[serde(default)]
     pub(super) gets: BTreeMap<String, Value>,
+    /// Lines of standard output.
+    #[serde(default)]
+    pub(super) stdout: Vec<String>,
     /// Group → days.
     #[serde(default)]
     pub(super) retention: BTreeMap<String, i64>,
@@ -124,6 +129,17 @@ pub(super) struct Expected {
     /// Answers of `http` inputs.
     #[serde(rename = "http")]
     _http: [IgnoredAny; 0],
+}
+
+impl Expected {
+    /// How many events there are.
+    pub(super) fn events(&self) -> u64 {
+        let of = |events: &Value| {
+            let list = events.as_array().map(|events| events.len() as u64);
+            list.or_else(|| events["$count"].as_u64()).unwrap_or_default()
+        };
+        self.streams.values().map(of).sum()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -154,29 +170,32 @@ pub(super) fn read(name: &str) -> (Case, Expected) {
     (case.unwrap_or_else(|error| wrong(error)), expected.unwrap_or_else(|error| wrong(error)))
 }
 
-/// Copies the files of the configuration to `to`, with `stand_ins` replaced.
-pub(super) fn install(name: &str, to: &Path, stand_ins: &[(&str, String)]) {
-    install_folder(&folder().join(name), to, stand_ins);
+/// Copies the files of the configuration to `to`, with `stand_ins` replaced. All of their text
+/// before that comes back.
+pub(super) fn install(name: &str, to: &Path, stand_ins: &[(&str, String)]) -> String {
+    let mut before = String::new();
+    install_folder(&folder().join(name), to, stand_ins, &mut before);
+    before
 }
 
-fn install_folder(from: &Path, to: &Path, stand_ins: &[(&str, String)]) {
+fn install_folder(from: &Path, to: &Path, stand_ins: &[(&str, String)], before: &mut String) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         let target = to.join(name);
         if path.is_dir() {
-            install_folder(&path, &target, stand_ins);
+            install_folder(&path, &target, stand_ins, before);
         } else if !OURS.contains(&name) {
-            let mut text = fs::read_to_string(&path).unwrap().replace("@OUT@", &out_lines());
+            let text = fs::read_to_string(&path).unwrap();
+            before.push_str(&text);
+            let mut text = text.replace("@OUT@", &OUT_LINES.join("\n    "));
+            let keys = OUT_LINES.map(|line| line.replacen(' ', ": ", 1));
+            text = text.replace("@YOUT@", &keys.join("\n      "));
             for (stand_in, value) in stand_ins {
                 text = text.replace(stand_in, value);
             }
             fs::write(target, text).unwrap();
         }
     }
-}
-
-fn out_lines() -> String {
-    OUT_LINES.join("\n    ")
 }

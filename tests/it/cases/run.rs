@@ -1,25 +1,23 @@
-//! One case: the strict local endpoint and the router in this process, the steps, and what came of
-//! them.
+//! One case: the strict local endpoint, the real binary, the steps, and what came of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use fancy_regex::RegexBuilder;
 use firelane::clock;
-use firelane::config::{self, Disk, Environment};
 use firelane::http_get::{self, Limits};
-use firelane::lifecycle::stop_channel;
 use firelane::local::cloudwatch_logs::{self, AccountSummary, Handle};
 use firelane::local::{self, Running, TlsOptions};
-use firelane::pipeline::Enrichment;
-use firelane::sidecar::Sidecar;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::client::{Target, acks, deliver};
+use crate::rig::process::{Process, firelane};
+
+use super::client::{Target, acks, connect, deliver};
 use super::compare::{compare, compare_refusal};
 use super::events::{bytes_of, frames};
 use super::format::{self, Case, Exit, Expected, Get, Step};
@@ -32,6 +30,14 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(8);
 /// How often is looked meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a configuration that must be refused may take to be.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(8);
+/// The status of a Rust program that panicked.
+const PANICKED: i32 = 101;
+/// The status of a router that could not deliver everything in its time, as some cases want it.
+const LEFT: i32 = 2;
+/// The file that standard output goes to.
+const STDOUT: &str = "stdout";
 const GET_LIMITS: Limits = Limits { timeout: Duration::from_secs(5), body_bytes_max: 1_000_000 };
 
 /// What came of a case's steps.
@@ -42,6 +48,7 @@ pub(super) struct Outcome {
     pub(super) streams: BTreeMap<String, Vec<(i64, String)>>,
     pub(super) acks: Vec<Value>,
     pub(super) gets: BTreeMap<String, Value>,
+    pub(super) stdout: Vec<String>,
     /// When the case began and ended, since 1970.
     pub(super) times: (Duration, Duration),
 }
@@ -56,37 +63,35 @@ pub(super) async fn check(name: &str) {
 
 async fn play(name: &str, case: &Case, expected: &Expected) -> Vec<String> {
     let stage = Stage::set(name, case).await;
-    let config = config::load(&stage.main_file(), &Disk, &stage.environment);
-    let config = match (config, expected.exit) {
-        (Ok(config), _) => config,
-        (Err(_), Some(Exit::Error)) => return compare_refusal(&stage.endpoint().account()),
-        (Err(errors), None) => return vec![format!("it is refused: {errors}")],
-    };
-    let grace = config.service.grace;
-    let sidecar = Sidecar::start(config, Enrichment::Off, &stage.environment, clock::now()).await;
-    let sidecar = match (sidecar, expected.exit) {
-        (Ok(sidecar), None) => sidecar,
-        (Err(_), Some(Exit::Error)) => return compare_refusal(&stage.endpoint().account()),
-        (Ok(_), Some(Exit::Error)) => return vec!["it is not refused".to_owned()],
-        (Err(error), None) => return vec![format!("it cannot start: {error}")],
-    };
+    let mut router = stage.start();
+    if expected.exit == Some(Exit::Error) {
+        return stage.refused(router).await;
+    }
+    if let Err(status) = stage.listens(&mut router).await {
+        return vec![format!("it ended with {status:?}: {}", router.said())];
+    }
     let begin = clock::unix_now();
-    let (stop, stopping) = stop_channel();
-    let router = tokio::spawn(sidecar.run(stopping));
     let (mut acks, mut gets) = (Vec::new(), BTreeMap::new());
-    for step in &case.steps {
+    for (at, step) in case.steps.iter().enumerate() {
+        let feeds = |step: &Step| !matches!(step, Step::Sleep { .. } | Step::Get { .. });
         if let Step::Get { get } = step {
             let answer = stage.get(get, expected.gets.get(&get.path)).await;
             gets.insert(get.path.clone(), answer);
-        } else {
+        } else if !matches!(step, Step::Sleep { .. }) || case.steps.iter().skip(at).any(feeds) {
             acks.extend(stage.act(step).await);
         }
     }
-    stop.stop(clock::now(), grace);
-    router.await.expect("the router ends by itself");
+    // As on a machine with time: what is expected may arrive before the router has to end.
+    stage.act(&Step::Wait { wait: expected.events() }).await;
+    router.signal("TERM");
+    let (status, said) = router.end().await;
+    if !matches!(status, Some(0 | LEFT)) {
+        return vec![format!("it ended with {status:?}: {said}")];
+    }
     let times = (begin, clock::unix_now());
     let (account, streams) = stage.received();
-    compare(case, expected, &Outcome { account, streams, acks, gets, times })
+    let stdout = stage.stdout(case);
+    compare(case, expected, &Outcome { account, streams, acks, gets, stdout, times })
 }
 
 /// The endpoint, the work folder and the ports of a case.
@@ -94,7 +99,9 @@ struct Stage {
     folder: TempDir,
     local: Running,
     ports: Ports,
-    environment: Environment,
+    environment: BTreeMap<String, String>,
+    /// What the configuration listens on.
+    listening: Vec<Target>,
 }
 
 struct Ports {
@@ -127,13 +134,65 @@ impl Stage {
             ("@ADMIN@", ports.admin.to_string()),
             ("@CWL@", address.port().to_string()),
         ];
-        format::install(name, folder.path(), &stand_ins);
+        let named = format::install(name, folder.path(), &stand_ins);
+        let all = [
+            ("@PORT@", ports.forward),
+            ("@HTTP@", ports.http),
+            ("@TCP@", ports.tcp),
+            ("@ADMIN@", ports.admin),
+        ];
+        let tcp = all.into_iter().filter(|(stand_in, _)| named.contains(*stand_in));
+        let mut listening: Vec<_> = tcp.map(|(_, port)| Target::Tcp(port)).collect();
+        if named.contains("fluent.sock") {
+            listening.push(Target::Unix(folder.path().join("fluent.sock")));
+        }
         let environment = environment(folder.path(), case);
-        Self { folder, local, ports, environment }
+        Self { folder, local, ports, environment, listening }
     }
 
-    fn main_file(&self) -> PathBuf {
-        self.folder.path().join("fluent-bit.conf")
+    /// Starts the router, with its folder as the current directory.
+    fn start(&self) -> Process {
+        let yaml = self.folder.path().join("fluent-bit.yaml");
+        let main = if yaml.exists() { yaml } else { self.folder.path().join("fluent-bit.conf") };
+        let stdout = File::create(self.folder.path().join(STDOUT)).unwrap();
+        let mut command = firelane(["-c".as_ref(), main.as_os_str()]);
+        command.env_clear().envs(&self.environment);
+        command.current_dir(self.folder.path()).stdout(stdout);
+        Process::spawn(&mut command)
+    }
+
+    /// Waits until everything listens; the status if it ends before.
+    async fn listens(&self, router: &mut Process) -> Result<(), Option<i32>> {
+        for target in &self.listening {
+            while connect(target).await.is_err() {
+                if let Some(status) = router.status() {
+                    return Err(status);
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        while !router.catches_sigterm() && router.status().is_none() {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// A configuration that must be refused ends the process with a status, and sends nothing.
+    async fn refused(&self, router: Process) -> Vec<String> {
+        match tokio::time::timeout(REFUSAL_TIME_MAX, router.end()).await {
+            Err(_) => vec!["it is not refused".to_owned()],
+            Ok((Some(0 | PANICKED) | None, said)) => vec![format!("it is not refused: {said}")],
+            Ok((Some(_), _)) => compare_refusal(&self.endpoint().account()),
+        }
+    }
+
+    /// The lines of standard output that the case asks for.
+    fn stdout(&self, case: &Case) -> Vec<String> {
+        let Some(wanted) = &case.stdout else { return Vec::new() };
+        let wanted = RegexBuilder::new(wanted).build().unwrap();
+        let text = fs::read_to_string(self.folder.path().join(STDOUT)).unwrap();
+        let lines = text.lines().filter(|line| wanted.is_match(line).unwrap());
+        lines.map(str::to_owned).collect()
     }
 
     fn endpoint(&self) -> &Handle {
@@ -176,7 +235,12 @@ impl Stage {
                 }
                 Vec::new()
             }
-            Step::Sleep { .. } | Step::Get { .. } => Vec::new(),
+            // Only where something is fed later, to a router that is to have had this time.
+            Step::Sleep { seconds } => {
+                tokio::time::sleep(Duration::from_secs_f64(*seconds)).await;
+                Vec::new()
+            }
+            Step::Get { .. } => Vec::new(),
         }
     }
 
@@ -209,7 +273,7 @@ impl Stage {
     }
 }
 
-fn environment(folder: &Path, case: &Case) -> Environment {
+fn environment(folder: &Path, case: &Case) -> BTreeMap<String, String> {
     let fixed = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("HOME", folder.to_str().unwrap()),
@@ -221,7 +285,7 @@ fn environment(folder: &Path, case: &Case) -> Environment {
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
     let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Environment::new(fixed.into_iter().chain(case.env.clone()), None)
+    fixed.into_iter().chain(case.env.clone()).collect()
 }
 
 /// What `find` matches in the body: sorted, each once.

@@ -73,6 +73,21 @@ impl Process {
         assert!(sent.expect("kill").success());
     }
 
+    /// Whether it would catch SIGTERM.
+    pub fn catches_sigterm(&self) -> bool {
+        const SIGTERM_BIT: u64 = 1 << 14;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let caught = status.unwrap_or_default();
+        let caught = caught.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & SIGTERM_BIT != 0)
+    }
+
+    /// Its exit status, if it has ended.
+    pub fn status(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().expect("a child").map(|status| status.code())
+    }
+
     /// Waits for its end: exit status and standard error.
     pub async fn end(mut self) -> (Option<i32>, String) {
         let mut status = None;
