@@ -10,6 +10,7 @@ mod embedded;
 mod env;
 mod error;
 mod include;
+mod manual;
 mod meaning;
 mod plugins;
 mod raw;
@@ -23,7 +24,8 @@ pub use embedded::{VARIABLES, Variable, embedded};
 pub use env::{Environment, VALUE_BYTES_MAX};
 pub use error::Errors;
 pub use include::{Disk, FILES_MAX, Files};
-pub use plugins::{plugin_names, reference};
+pub use manual::manual;
+pub use plugins::plugin_names;
 pub use raw::{Entry, RawConfig, RawSection, SectionKind};
 pub use service::{HealthCheck, HttpServer, LogLevel, Service};
 

@@ -1,8 +1,6 @@
 //! Around the path, config: which plugins there are, here and in Fluent Bit, and their tables.
 
-use std::fmt::Write as _;
-
-use crate::option::{self, Fault, Table, nearest, tables};
+use crate::option::{Fault, Table, nearest, tables};
 use crate::{filter, input, output};
 
 /// Inputs of this version.
@@ -271,34 +269,6 @@ pub fn plugin_names() -> [(&'static str, Vec<&'static str>); 3] {
     ]
 }
 
-/// Every section, every plugin and every option of this version, as text for people.
-#[must_use]
-pub fn reference() -> String {
-    let mut text = String::new();
-    let mut add = |title: &str, rows: &[option::Row]| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{title}\n{}\n", option::reference(rows));
-    };
-    add("[SERVICE]", super::service::OPTIONS);
-    for (name, plugin) in Input::ALL {
-        let Tables { own, shared } = plugin.tables();
-        add(&format!("[INPUT] {name}"), &[own, *shared.first().unwrap_or(&own)].concat());
-    }
-    for (name, plugin) in Filter::ALL {
-        add(&format!("[FILTER] {name}"), plugin.tables().own);
-    }
-    add("[OUTPUT] null", output::null::config::OPTIONS);
-    let cloudwatch =
-        [output::cloudwatch_logs::config::OPTIONS, output::cloudwatch_logs::config::ADDRESS];
-    add("[OUTPUT] cloudwatch_logs", &cloudwatch.concat());
-    add("every section", tables::SECTION);
-    add("every input", &[tables::INPUT, tables::TLS_INPUT].concat());
-    add("every filter", tables::FILTER);
-    add("every output", &[tables::OUTPUT, tables::HOST, tables::TLS].concat());
-    add("every connection", tables::NET);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,20 +300,5 @@ mod tests {
         assert!(Input::ALL.iter().all(|(name, _)| !Input::ELSEWHERE.contains(name)));
         assert!(Filter::ALL.iter().all(|(name, _)| !Filter::ELSEWHERE.contains(name)));
         assert!(Output::ALL.iter().all(|(name, _)| !Output::ELSEWHERE.contains(name)));
-    }
-
-    #[test]
-    fn the_reference_names_every_plugin() {
-        let text = reference();
-        for title in [
-            "[SERVICE]",
-            "[INPUT] forward",
-            "[INPUT] tcp",
-            "[FILTER] grep",
-            "[OUTPUT] cloudwatch_logs",
-        ] {
-            assert!(text.contains(&format!("{title}\n")), "{title}");
-        }
-        assert!(text.contains("log_retention_days  "));
     }
 }

@@ -1,7 +1,7 @@
 //! Around the path, option: the kit for declaring options, one row an option.
 //!
 //! From the rows come parsing (`reader`), the hint at the nearest name (`nearest`) and the reference
-//! text ([`reference()`]). Not known here: which plugins there are, and the files options come from.
+//! for users. Not known here: which plugins there are, and the files options come from.
 
 pub mod nearest;
 mod problem;
@@ -9,8 +9,6 @@ mod reader;
 pub mod tables;
 pub mod tokens;
 mod value;
-
-use std::fmt::Write as _;
 
 pub use problem::{Fault, Note, PROBLEMS_MAX, Place, Problem, Remark, Report, Subject};
 pub use reader::{Options, Policy, Section, Setting};
@@ -132,29 +130,6 @@ impl Row {
     }
 }
 
-/// The rows as text for people, one option a line.
-#[must_use]
-pub fn reference(rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
-    let mut text = String::new();
-    for row in rows {
-        let default = row.default.map(|default| format!(" [{default}]")).unwrap_or_default();
-        let effect = match row.effect {
-            Effect::Full => "",
-            Effect::None => " (accepted, no effect here)",
-            Effect::Unsupported => " (not supported by this version)",
-        };
-        let also = if row.aliases.is_empty() {
-            String::new()
-        } else {
-            format!(" (also {})", row.aliases.join(", "))
-        };
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{:width$}  {}{default}{also}{effect}", row.name, row.doc);
-    }
-    text
-}
-
 /// Checks a table as the tests of each plugin do: names are unique and in lower case, every row has
 /// a sentence, every default is a value of the row's kind. The first row that fails comes back.
 #[cfg(test)]
@@ -208,13 +183,6 @@ mod tests {
         assert!(
             ROWS[0].is_called("LISTEN") && ROWS[0].is_called("host") && !ROWS[0].is_called("hos")
         );
-    }
-
-    #[test]
-    fn the_reference_has_a_line_for_each_option() {
-        let expected = "listen   Address to listen on [0.0.0.0] (also host)\n\
-                        workers  Threads of the input (accepted, no effect here)\n";
-        assert_eq!(reference(ROWS), expected);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod faults;
 mod forward_decode;
 mod monitoring;
 mod msgpack;
+mod options;
 mod pressure;
 mod process;
 mod rig;

@@ -12,6 +12,7 @@ use crate::input::forward::config::Listener;
 use crate::output::cloudwatch_logs::config::{LogGroupName, StreamName};
 
 mod golden;
+mod options;
 
 fn environment(extra: &[(&str, &str)]) -> Environment {
     let fixed = [("AWS_REGION", "us-east-1"), ("HOSTNAME", "host-1")];
