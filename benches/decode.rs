@@ -15,7 +15,7 @@ use firelane::input::forward::decode::{DecodeOptions, Decoder};
 use firelane::input::item::{Item, Progress};
 use firelane::record::time::EventTime;
 
-use frames::{Frames, Mode};
+use frames::{Frames, Lines, Mode};
 
 /// Bytes that come with one read.
 const READ_BYTES: usize = 64 * 1_024;
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mode: Mode = mode.parse()?;
     let line_bytes = arguments.next().ok_or("line bytes are missing")?.parse()?;
     let events: u64 = arguments.next().ok_or("the number of events is missing")?.parse()?;
-    let frames = Frames::new(mode, "w0", line_bytes, false);
+    let frames = Frames::new(mode, "w0", line_bytes, Lines::Plain);
     let mut read = Vec::new();
     let mut events_read = 0;
     while read.len() < READ_BYTES {

@@ -21,7 +21,7 @@ use firelane::record::chunk::Entries;
 use firelane::record::fields::{SharedField, SharedFields};
 use firelane::record::time::EventTime;
 
-use frames::{Frames, Mode};
+use frames::{Frames, Lines, Mode};
 
 /// Records that are written again and again.
 const RECORDS: u64 = 100;
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn entries(line_bytes: usize) -> Result<Entries, Box<dyn Error>> {
-    let frames = Frames::new(Mode::Message, "w0", line_bytes, false);
+    let frames = Frames::new(Mode::Message, "w0", line_bytes, Lines::Plain);
     let mut read = Vec::new();
     for number in 0..RECORDS {
         frames.append(number, 1, Duration::from_secs(1), &mut read);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use firelane::clock;
 
-use super::frames::Frames;
-use super::options::Options;
+use super::frames::{Frames, Lines, TRACE_LINES};
+use super::options::{Filter, Options};
 
 /// Bytes of one write, where the rate does not ask for less.
 const WRITE_BYTES: usize = 64 * 1_024;
@@ -29,6 +29,13 @@ pub(crate) fn events_of(sender: u32, options: &Options) -> u64 {
     options.events / senders + u64::from(u64::from(sender) < options.events % senders)
 }
 
+/// How many events are to arrive of those that a sender sends.
+#[must_use]
+pub(crate) fn arriving(events: u64, options: &Options) -> u64 {
+    let is_joined = options.filter == Some(Filter::Multiline) && options.lines == Lines::Trace;
+    if is_joined { events.div_ceil(TRACE_LINES) } else { events }
+}
+
 /// Starts all senders.
 ///
 /// # Errors
@@ -43,7 +50,7 @@ pub(crate) fn start(
     let mut started = Vec::new();
     for sender in senders {
         let socket = TcpStream::connect(address)?;
-        let frames = Frames::new(options.mode, &id(sender), line_bytes, options.json_lines);
+        let frames = Frames::new(options.mode, &id(sender), line_bytes, options.lines);
         let events = events_of(sender, options);
         let rate = options.rate.map(|rate| rate as f64 / f64::from(options.connections));
         started.push(thread::spawn(move || send(socket, &frames, events, rate)));

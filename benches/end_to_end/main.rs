@@ -50,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let core = is_pinned.then_some(CORES.0);
     println!(
-        "{} events in {:?} mode, {} connections, JSON lines: {}\n\n{HEAD}",
-        options.events, options.mode, options.connections, options.json_lines
+        "{} events in {:?} mode, {} connections, {:?} lines, filter: {:?}\n\n{HEAD}",
+        options.events, options.mode, options.connections, options.lines, options.filter
     );
     for line_bytes in &options.line_bytes {
         let mut rows = Vec::new();
@@ -75,7 +75,7 @@ fn run(options: &Options, line_bytes: usize, core: Option<usize>) -> Result<Row,
     let handle = endpoint.cloudwatch_logs().ok_or("no endpoint")?.clone();
     let input = free_address()?;
     let config = folder.join("end_to_end.conf");
-    write_config(&config, input, &endpoint, &ca_file)?;
+    write_config(&config, options, input, &endpoint, &ca_file)?;
     let words = options.prefix.iter().cloned().chain([
         options.router.to_string_lossy().into_owned(),
         "-c".to_owned(),
@@ -88,7 +88,9 @@ fn run(options: &Options, line_bytes: usize, core: Option<usize>) -> Result<Row,
     let before = router.cpu()?;
     let begun = Instant::now();
     let senders = load::start(options, line_bytes, input)?;
-    let ended = wait_for(options.events, &handle, begun);
+    let arriving = (0..options.connections).map(|sender| load::events_of(sender, options));
+    let arriving = arriving.map(|events| load::arriving(events, options)).sum();
+    let ended = wait_for(arriving, &handle, begun);
     let after = router.cpu()?;
     let peak_mb = router.memory_mb("VmHWM")?;
     let status = router.stop()?;
@@ -125,7 +127,7 @@ fn counted(row: Row, options: &Options, account: &AccountSummary) -> Row {
         ..row
     };
     for sender in 0..options.connections {
-        let sent = load::events_of(sender, options);
+        let sent = load::arriving(load::events_of(sender, options), options);
         let Some(count) = account.sequences.get(&load::id(sender)) else {
             row.missing += sent;
             continue;
@@ -173,11 +175,22 @@ fn free_address() -> std::io::Result<SocketAddr> {
 /// What the ECS agent generates, but for the port and the endpoint.
 fn write_config(
     path: &Path,
+    options: &Options,
     input: SocketAddr,
     endpoint: &Running,
     ca_file: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let logs = endpoint.cloudwatch_logs_address().ok_or("no endpoint")?;
+    let filter = options.filter.map(|filter| {
+        let parsers = "[PARSER]\n    Name json\n    Format json\n";
+        std::fs::write(path.with_extension("parsers"), parsers)?;
+        let parsers = path.with_extension("parsers");
+        let (parsers, section) = (parsers.display(), filter.section());
+        Ok::<_, std::io::Error>(format!(
+            "[SERVICE]\n    Parsers_File {parsers}\n[FILTER]\n    Match *\n    {section}\n"
+        ))
+    });
+    let filter = filter.transpose()?.unwrap_or_default();
     let mut file = std::fs::File::create(path)?;
     write!(
         file,
@@ -197,6 +210,7 @@ fn write_config(
          arn:aws:ecs:eu-west-1:123456789012:task/production/0123456789abcdef0123456789abcdef
     Record ecs_task_definition web:42
 
+{}
 [OUTPUT]
     Name cloudwatch_logs
     Match app-firelens*
@@ -208,6 +222,7 @@ fn write_config(
     log_stream_name bench
 ",
         input.port(),
+        filter,
         logs.ip(),
         logs.port(),
         ca_file.display(),

@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use lexopt::prelude::*;
 
-use super::frames::Mode;
+use super::frames::{Lines, Mode};
 
 /// How to use it.
 pub(crate) const USAGE: &str = "\
@@ -17,7 +18,8 @@ cargo bench --bench end_to_end -- [options]
   --connections N   connections that share the events (default 1)
   --rate N          events a second, all connections together (default: as fast as it goes)
   --mode MODE       message, forward or packed (default message)
-  --json-lines      lines are JSON objects
+  --lines KIND      plain, json or trace: ten to a stack trace of Java (default plain)
+  --filter KIND     json or multiline: a filter beside those of the agent
   --router FILE     the program to measure (default: the one built with this bench)
   --prefix COMMAND  runs the router under a command, such as 'perf record -g -o FILE'
 ";
@@ -37,12 +39,48 @@ pub(crate) struct Options {
     pub(crate) rate: Option<u64>,
     /// How entries are put into frames.
     pub(crate) mode: Mode,
-    /// Whether a line is a JSON object.
-    pub(crate) json_lines: bool,
+    /// What a line holds.
+    pub(crate) lines: Lines,
+    /// A filter beside those of the agent.
+    pub(crate) filter: Option<Filter>,
     /// The program to measure.
     pub(crate) router: PathBuf,
     /// Words before the program.
     pub(crate) prefix: Vec<String>,
+}
+
+/// A filter beside those of the agent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Filter {
+    /// Lines that are JSON become fields.
+    Json,
+    /// Lines of a stack trace become one event.
+    Multiline,
+}
+
+impl Filter {
+    /// The section of the configuration.
+    #[must_use]
+    pub(crate) fn section(self) -> &'static str {
+        match self {
+            Self::Json => "Name parser\n    Key_Name log\n    Parser json\n    Reserve_Data on",
+            Self::Multiline => {
+                "Name multiline\n    multiline.key_content log\n    multiline.parser java"
+            }
+        }
+    }
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "json" => Ok(Self::Json),
+            "multiline" => Ok(Self::Multiline),
+            other => Err(format!("no filter {other:?}: json or multiline")),
+        }
+    }
 }
 
 /// Reads the command line; `None`: help was asked for.
@@ -58,7 +96,8 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
         connections: 1,
         rate: None,
         mode: Mode::Message,
-        json_lines: false,
+        lines: Lines::Plain,
+        filter: None,
         router: env!("CARGO_BIN_EXE_firelane").into(),
         prefix: Vec::new(),
     };
@@ -74,7 +113,8 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
             Long("connections") => options.connections = parser.value()?.parse()?,
             Long("rate") => options.rate = Some(parser.value()?.parse()?),
             Long("mode") => options.mode = parser.value()?.parse()?,
-            Long("json-lines") => options.json_lines = true,
+            Long("lines") => options.lines = parser.value()?.parse()?,
+            Long("filter") => options.filter = Some(parser.value()?.parse()?),
             Long("router") => options.router = parser.value()?.into(),
             Long("prefix") => {
                 let words = parser.value()?.string()?;
