@@ -119,6 +119,7 @@ cases! {
     rm_order
     rm_record
     rm_remove_key
+    svc_endpoints
     svc_flush_fraction
     svc_grace_flush
     svc_health_check
