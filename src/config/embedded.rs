@@ -6,8 +6,8 @@
 
 use super::env::Environment;
 use super::meaning::{self, Context, Expanded};
-use super::raw::SectionKind;
-use super::{Config, Errors, error};
+use super::raw::{Entry, SectionKind};
+use super::{CommandLine, Config, Errors, error};
 use crate::option::{Place, Remark, Report, Setting, Subject, nearest};
 
 /// Start of the names of all [`VARIABLES`].
@@ -144,6 +144,19 @@ const FIXED: [(Part, SectionKind, Lines); 4] = [
 ///
 /// A variable has a value that cannot be used.
 pub fn embedded(environment: &Environment) -> Result<Config, Errors> {
+    embedded_with(&CommandLine::default(), environment)
+}
+
+/// The configuration that holds without a file, with the settings of the process that the command
+/// line gives.
+///
+/// # Errors
+///
+/// One of them, or a variable, has a value that cannot be used.
+pub fn embedded_with(
+    command_line: &CommandLine,
+    environment: &Environment,
+) -> Result<Config, Errors> {
     let mut report = Report::default();
     for name in environment.names().filter(|name| name.starts_with(PREFIX)) {
         if !VARIABLES.iter().any(|variable| variable.name == name) {
@@ -154,10 +167,26 @@ pub fn embedded(environment: &Environment) -> Result<Config, Errors> {
     }
     let mut context = Context::new(environment);
     context.cloudwatch_logs.names_from_task = true;
-    let sections =
-        FIXED.iter().map(|(part, kind, fixed)| section(*part, *kind, fixed, environment));
-    let built = meaning::build(sections.collect(), &context, &mut report);
-    error::finish(built.config, report)
+    let mut sections = FIXED.map(|(part, kind, fixed)| section(part, kind, fixed, environment));
+    let [service, ..] = &mut sections;
+    override_settings(&mut service.settings, command_line);
+    let mut sections = Vec::from(sections);
+    let service = meaning::service(&mut sections, &context, &mut report);
+    let config = meaning::build(sections, service, &context, &mut report);
+    error::finish(config, report)
+}
+
+/// What the command line says takes the place of what the variables say.
+fn override_settings(settings: &mut Vec<Setting>, command_line: &CommandLine) {
+    for Entry { key, value, place } in command_line.service() {
+        settings.retain(|setting| !setting.key.eq_ignore_ascii_case(key));
+        settings.push(Setting {
+            key: key.clone(),
+            value: value.trim().to_owned(),
+            written: value.clone(),
+            place: place.clone(),
+        });
+    }
 }
 
 fn section(part: Part, kind: SectionKind, fixed: Lines, environment: &Environment) -> Expanded {
@@ -170,7 +199,7 @@ fn section(part: Part, kind: SectionKind, fixed: Lines, environment: &Environmen
             settings.push(setting(variable.key, value));
         }
     }
-    Expanded { kind, name: String::new(), place: place(), settings }
+    Expanded { kind, name: String::new(), place: place(), settings, groups: Vec::new() }
 }
 
 fn setting(key: &str, value: &str) -> Setting {

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::option::{Fault, Report, Setting, Subject};
+use crate::option::Fault;
 use crate::record::tag_pattern::TagPattern;
 
 /// Most files of one configuration, inclusive; also most that one wildcard stands for.
@@ -102,13 +102,27 @@ fn plain(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-/// The files that `text` stands for.
+/// The files that `text` stands for: sought here, then beside the main file.
 pub(super) fn resolve(text: &str, main: &Path, files: &dyn Files) -> Result<Vec<PathBuf>, Fault> {
     let path = Path::new(text);
     let beside_main = main.parent().map(|folder| folder.join(path));
-    let candidates = std::iter::once(path.to_owned()).chain(beside_main);
+    seek(text, std::iter::once(path.to_owned()).chain(beside_main), files)
+}
+
+/// The files that `text` stands for in `file`: sought beside that only.
+pub(super) fn beside(text: &str, file: &Path, files: &dyn Files) -> Result<Vec<PathBuf>, Fault> {
+    seek(text, std::iter::once(file.with_file_name("").join(text)), files)
+}
+
+/// The first of `candidates` that is there, or all files that match it.
+fn seek(
+    text: &str,
+    candidates: impl Iterator<Item = PathBuf>,
+    files: &dyn Files,
+) -> Result<Vec<PathBuf>, Fault> {
     if text.contains('*') {
-        let found = candidates.map(|path| matching(&path, files)).find(|found| !found.is_empty());
+        let mut found = candidates.map(|path| matching(&path, files));
+        let found = found.find(|found| !found.is_empty());
         return found.ok_or_else(|| Fault::NothingMatches { pattern: text.to_owned() });
     }
     let mut first_error = None;
@@ -118,7 +132,8 @@ pub(super) fn resolve(text: &str, main: &Path, files: &dyn Files) -> Result<Vec<
             Err(error) => _ = first_error.get_or_insert(error),
         }
     }
-    Err(unreadable(path, first_error.unwrap_or_else(|| io::ErrorKind::NotFound.into())))
+    let error = first_error.unwrap_or_else(|| io::ErrorKind::NotFound.into());
+    Err(unreadable(Path::new(text), error))
 }
 
 pub(super) fn unreadable(path: &Path, error: io::Error) -> Fault {
@@ -151,27 +166,6 @@ fn matching(path: &Path, files: &dyn Files) -> Vec<PathBuf> {
     found.retain(|path| files.identity(path).is_ok());
     found.sort();
     found
-}
-
-/// Reports each of `settings` that names a file which cannot be read. They hold parsers, which
-/// nothing asks for yet, but a missing one keeps Fluent Bit from starting too.
-pub(super) fn check_readable(
-    settings: Vec<Setting>,
-    main: &Path,
-    files: &dyn Files,
-    report: &mut Report,
-) {
-    for setting in settings {
-        let read = resolve(&setting.value, main, files).and_then(|paths| {
-            let path = paths.first().map_or(Path::new(""), PathBuf::as_path);
-            files.read(path, super::BYTES_MAX).map_err(|error| unreadable(path, error))
-        });
-        if let Err(fault) = read {
-            let section = "[SERVICE]".to_owned();
-            let subject = Subject { section, key: setting.key, value: setting.written };
-            report.refuse(setting.place, subject, fault);
-        }
-    }
 }
 
 #[cfg(test)]

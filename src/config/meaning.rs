@@ -3,9 +3,11 @@
 //! Variables are replaced first. A section that cannot be used is reported and left out, so that
 //! all others are checked too. Not known here: files, and the grammar of the format.
 
+use std::collections::BTreeMap;
+
 use super::env::{Environment, expand as expand_text};
 use super::plugins::{self, Filter, Input, Output, Tables};
-use super::raw::{RawConfig, RawSection, SectionKind};
+use super::raw::{Entry, RawSection, SectionKind};
 use super::service::{self, LogLevel, Service};
 use super::{Config, FilterConfig, FilterKind, InputConfig, InputKind, OutputConfig, OutputKind};
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
@@ -24,6 +26,7 @@ pub(super) struct Expanded {
     pub(super) name: String,
     pub(super) place: Place,
     pub(super) settings: Vec<Setting>,
+    pub(super) groups: Vec<Expanded>,
 }
 
 /// What the environment says beside the files.
@@ -45,11 +48,11 @@ impl Context {
     }
 }
 
-/// The model, and files that it names and that nobody has read yet.
+/// What `[SERVICE]` says.
 #[derive(Debug)]
-pub(super) struct Built {
-    pub(super) config: Config,
-    pub(super) parsers_files: Vec<Setting>,
+pub(super) struct ServiceSection {
+    pub(super) service: Service,
+    pub(super) options: Options,
 }
 
 /// Why a section cannot be used, beyond what its plugin says.
@@ -63,62 +66,89 @@ enum Refusal {
 
 /// Replaces the variables of every section.
 pub(super) fn expand(
-    raw: &RawConfig,
+    sections: Vec<RawSection>,
+    variables: &BTreeMap<String, String>,
     environment: &Environment,
     report: &mut Report,
 ) -> Vec<Expanded> {
-    let set = &raw.variables;
-    let mut bytes_left = VALUES_BYTES_MAX;
-    let mut sections = Vec::with_capacity(raw.sections.len());
-    for RawSection { kind, name, place, entries } in &raw.sections {
-        let mut settings = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let subject = || Subject {
-                section: format!("[{}]", name.to_ascii_uppercase()),
-                key: entry.key.clone(),
-                value: String::new(),
-            };
-            let Ok(expansion) = expand_text(&entry.value, set, environment) else {
-                let fault =
-                    Fault::TooMany { what: "bytes in a value", max: super::VALUE_BYTES_MAX };
-                report.refuse(entry.place.clone(), subject(), fault);
-                continue;
-            };
-            let Some(left) = bytes_left.checked_sub(expansion.text.len()) else {
-                let fault = Fault::TooMany { what: "bytes in all values", max: VALUES_BYTES_MAX };
-                report.refuse(entry.place.clone(), subject(), fault);
-                return sections;
-            };
-            bytes_left = left;
-            for name in expansion.unset {
-                report.remark(entry.place.clone(), subject(), Remark::UnsetVariable { name });
-            }
-            settings.push(Setting {
-                key: entry.key.clone(),
-                value: expansion.text.trim().to_owned(),
-                written: entry.value.clone(),
-                place: entry.place.clone(),
-            });
-        }
-        sections.push(Expanded { kind: *kind, name: name.clone(), place: place.clone(), settings });
+    let bytes_left = VALUES_BYTES_MAX;
+    Expander { variables, environment, report, bytes_left, is_full: false }.sections(sections)
+}
+
+struct Expander<'a> {
+    variables: &'a BTreeMap<String, String>,
+    environment: &'a Environment,
+    report: &'a mut Report,
+    bytes_left: usize,
+    /// There was no room for a value: the rest is left out.
+    is_full: bool,
+}
+
+impl Expander<'_> {
+    fn sections(&mut self, sections: Vec<RawSection>) -> Vec<Expanded> {
+        sections.into_iter().map(|section| self.section(section)).collect()
     }
-    sections
+
+    fn section(&mut self, section: RawSection) -> Expanded {
+        let RawSection { kind, name, place, entries, groups } = section;
+        let title = format!("[{}]", name.to_ascii_uppercase());
+        let settings = entries.into_iter().filter_map(|entry| self.setting(&title, entry));
+        Expanded { kind, settings: settings.collect(), groups: self.sections(groups), name, place }
+    }
+
+    fn setting(&mut self, title: &str, entry: Entry) -> Option<Setting> {
+        let Entry { key, value: written, place } = entry;
+        if self.is_full {
+            return None;
+        }
+        let subject =
+            || Subject { section: title.to_owned(), key: key.clone(), value: String::new() };
+        let Ok(expansion) = expand_text(&written, self.variables, self.environment) else {
+            let fault = Fault::TooMany { what: "bytes in a value", max: super::VALUE_BYTES_MAX };
+            self.report.refuse(place, subject(), fault);
+            return None;
+        };
+        let Some(left) = self.bytes_left.checked_sub(expansion.text.len()) else {
+            let fault = Fault::TooMany { what: "bytes in all values", max: VALUES_BYTES_MAX };
+            self.report.refuse(place, subject(), fault);
+            self.is_full = true;
+            return None;
+        };
+        self.bytes_left = left;
+        for name in expansion.unset {
+            self.report.remark(place.clone(), subject(), Remark::UnsetVariable { name });
+        }
+        let value = expansion.text.trim().to_owned();
+        Some(Setting { key, value, written, place })
+    }
+}
+
+/// Takes the `[SERVICE]` sections out, which are one.
+pub(super) fn service(
+    sections: &mut Vec<Expanded>,
+    context: &Context,
+    report: &mut Report,
+) -> ServiceSection {
+    let is_service = |section: &mut Expanded| section.kind == SectionKind::Service;
+    let mut options = service_options(sections.extract_if(.., is_service).collect());
+    let mut service = Service::from_options(&mut options);
+    override_log_level(&mut service, context, report);
+    ServiceSection { service, options }
 }
 
 /// Builds the model. What cannot be used is in `report` and left out.
-pub(super) fn build(sections: Vec<Expanded>, context: &Context, report: &mut Report) -> Built {
-    let (service_sections, others): (Vec<_>, Vec<_>) =
-        sections.into_iter().partition(|section| section.kind == SectionKind::Service);
-    let mut options = service_options(service_sections);
-    let mut service = Service::from_options(&mut options);
-    let parsers_files = options.all("parsers_file");
+pub(super) fn build(
+    sections: Vec<Expanded>,
+    service: ServiceSection,
+    context: &Context,
+    report: &mut Report,
+) -> Config {
+    let ServiceSection { service, options } = service;
     let has_storage_path = options.is_set("storage.path");
     report.append(options.into_report());
-    override_log_level(&mut service, context, report);
-
     let config =
         Config { service, inputs: vec![], filters: vec![], outputs: vec![], notes: vec![] };
-    let count = |kind| others.iter().filter(|section| section.kind == kind).count();
+    let count = |kind| sections.iter().filter(|section| section.kind == kind).count();
     let is_lone_pair = count(SectionKind::Input) == 1 && count(SectionKind::Output) == 1;
     let mut builder = Builder {
         config,
@@ -130,13 +160,13 @@ pub(super) fn build(sections: Vec<Expanded>, context: &Context, report: &mut Rep
         filters: 0,
         outputs: 0,
     };
-    for section in others {
+    for section in sections {
         builder.section(section);
     }
-    Built { config: builder.config, parsers_files }
+    builder.config
 }
 
-/// All `[SERVICE]` sections are one.
+/// All `[SERVICE]` sections as one.
 fn service_options(sections: Vec<Expanded>) -> Options {
     let place = sections.first().map_or_else(|| Place::file(""), |section| section.place.clone());
     let settings = sections.into_iter().flat_map(|section| section.settings).collect();
@@ -177,11 +207,14 @@ impl Builder<'_> {
             SectionKind::Input => self.input(section),
             SectionKind::Filter => self.filter(section),
             SectionKind::Output => self.output(section),
-            SectionKind::Parser => {
+            SectionKind::Plugins => {
                 let subject = title_only(format!("[{}]", section.name));
-                self.report.refuse(section.place, subject, Fault::ParserInMainFile);
+                self.report.remark(section.place, subject, Remark::NothingLoaded);
             }
-            SectionKind::WithoutEffect => {
+            SectionKind::Parser
+            | SectionKind::MultilineParser
+            | SectionKind::StreamTask
+            | SectionKind::WithoutEffect => {
                 let subject = title_only(format!("[{}]", section.name));
                 self.report.remark(section.place, subject, Remark::SectionWithoutEffect);
             }
@@ -189,7 +222,10 @@ impl Builder<'_> {
                 let subject = title_only(format!("[{}]", section.name));
                 self.report.remark(section.place, subject, Remark::UnknownSection);
             }
-            SectionKind::Service => {}
+            SectionKind::Service
+            | SectionKind::Processor
+            | SectionKind::Condition
+            | SectionKind::Rule => {}
         }
     }
 

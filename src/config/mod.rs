@@ -1,11 +1,13 @@
 //! Around the path, config: the files of a user → one typed model.
 //!
-//! Two steps. *Syntax* (`classic`, `include`) reads sections with file and line and knows no
-//! option. *Meaning* (`meaning`, `service`, and the tables beside each plugin) replaces variables
+//! Two steps. *Syntax* (`classic`, `yaml`, `command_line`) gives sections with file and line and
+//! knows no option. *Meaning* (`meaning`, `service`, and the tables beside each plugin) replaces variables
 //! and checks every value. Neither has effects beyond reading the files that are named, through
 //! [`Files`]; the environment is an argument. All that is wrong comes back from one run.
 
 mod classic;
+mod command_line;
+mod definitions;
 mod embedded;
 mod env;
 mod error;
@@ -15,12 +17,15 @@ mod meaning;
 mod plugins;
 mod raw;
 mod service;
+mod source;
+mod yaml;
 
 use std::path::Path;
 
 pub use crate::option::{Fault, Note, Place, Problem, Remark, RetryLimit};
-pub use classic::{BYTES_MAX, ENTRIES_MAX, LINE_BYTES_MAX, SECTIONS_MAX};
-pub use embedded::{VARIABLES, Variable, embedded};
+pub use classic::LINE_BYTES_MAX;
+pub use command_line::CommandLine;
+pub use embedded::{VARIABLES, Variable, embedded, embedded_with};
 pub use env::{Environment, VALUE_BYTES_MAX};
 pub use error::Errors;
 pub use include::{Disk, FILES_MAX, Files};
@@ -28,10 +33,12 @@ pub use manual::manual;
 pub use plugins::plugin_names;
 pub use raw::{Entry, RawConfig, RawSection, SectionKind};
 pub use service::{HealthCheck, HttpServer, LogLevel, Service};
+pub use source::{BYTES_MAX, ENTRIES_MAX, SECTIONS_MAX};
 
-use crate::option::Report;
+use crate::option::{Report, Subject};
 use crate::record::tag_pattern::TagMatch;
 use crate::{filter, input, output};
+use source::{Role, Source};
 
 /// All that a configuration says.
 #[derive(Clone, Debug)]
@@ -124,13 +131,56 @@ pub enum OutputKind {
 ///
 /// Everything that keeps the configuration from being used, and the warnings beside it.
 pub fn load(path: &Path, files: &dyn Files, environment: &Environment) -> Result<Config, Errors> {
+    load_with(CommandLine::default(), Some(path), files, environment)
+}
+
+/// Reads the configuration of the command line and of the file `path`, if there is one.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with(
+    command_line: CommandLine,
+    path: Option<&Path>,
+    files: &dyn Files,
+    environment: &Environment,
+) -> Result<Config, Errors> {
     let mut report = Report::default();
-    let raw = classic::read(path, files, environment, &mut report);
-    let sections = meaning::expand(&raw, environment, &mut report);
+    let mut source = Source::new(files, environment, &mut report);
+    source.raw = command_line.into_raw();
+    let main = path.unwrap_or(Path::new(""));
+    if let Some(path) = path {
+        match source.open(path) {
+            Ok(bytes) => read_file(path, bytes, Role::Pipeline, &mut source),
+            Err(fault) => {
+                source.refuse(Place::file(&path.display().to_string()), Subject::default(), fault);
+            }
+        }
+    }
+    let raw = source.take();
+    let mut sections = meaning::expand(raw.sections, &raw.variables, environment, source.report);
     let context = meaning::Context::new(environment);
-    let built = meaning::build(sections, &context, &mut report);
-    include::check_readable(built.parsers_files, path, files, &mut report);
-    error::finish(built.config, report)
+    let service = meaning::service(&mut sections, &context, source.report);
+    let definitions = definitions::read(&service.options, main, &mut source);
+    let definitions = meaning::expand(definitions, &raw.variables, environment, source.report);
+    sections.extend(definitions);
+    let config = meaning::build(sections, service, &context, &mut report);
+    error::finish(config, report)
+}
+
+/// Whether a file of that name is in the YAML format.
+fn is_yaml(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
+}
+
+/// Reads a file, whose `bytes` these are, into `source`.
+fn read_file(path: &Path, bytes: Vec<u8>, role: Role, source: &mut Source<'_>) {
+    if is_yaml(path) {
+        yaml::read(path, &bytes, source);
+    } else {
+        classic::read(path, bytes, role, source);
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Around the path, config: sections as they stand in the files, every line with its place.
 //!
-//! Values are as written, variables not replaced. Not known here: which options there are.
+//! What the classic format, YAML and the command line come to: behind this nobody knows which of
+//! them it was. Values are as written, variables not replaced. Not known here: which options there
+//! are.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,7 @@ use crate::option::Place;
 pub struct RawConfig {
     /// In the order they are read.
     pub sections: Vec<RawSection>,
-    /// Variables of `@SET`; the last of a name counts, and an empty one is not set.
+    /// Variables of `@SET` and `env`; the last of a name counts, and an empty one is not set.
     pub variables: BTreeMap<String, String>,
 }
 
@@ -26,6 +28,16 @@ pub struct RawSection {
     pub place: Place,
     /// Its lines.
     pub entries: Vec<Entry>,
+    /// Sections within it: processors, their conditions, the rules of those.
+    pub groups: Vec<RawSection>,
+}
+
+impl RawSection {
+    /// A section without lines.
+    #[must_use]
+    pub fn new(kind: SectionKind, name: &str, place: Place) -> Self {
+        Self { kind, name: name.to_owned(), place, entries: Vec::new(), groups: Vec::new() }
+    }
 }
 
 /// A line of a section.
@@ -50,27 +62,43 @@ pub enum SectionKind {
     Filter,
     /// `[OUTPUT]`.
     Output,
-    /// `[PARSER]` and `[MULTILINE_PARSER]`, which belong into files of their own.
+    /// `[PARSER]`. Of the classic files, only those that `Parsers_File` names may have it.
     Parser,
+    /// `[MULTILINE_PARSER]`, as [`SectionKind::Parser`].
+    MultilineParser,
+    /// `[STREAM_TASK]` of a `Streams_File`, an item of `stream_processor`, `-T`.
+    StreamTask,
+    /// `[PLUGINS]`: plugins of Fluent Bit to load.
+    Plugins,
     /// A section of Fluent Bit that does nothing here.
     WithoutEffect,
     /// Any other.
     Unknown,
+    /// Within an input or an output: a filter of its own, an item of `processors.logs`.
+    Processor,
+    /// Within a filter: which records it works on.
+    Condition,
+    /// Within a condition: what is asked of a record.
+    Rule,
 }
 
 /// The sections of Fluent Bit. Of several that start with the same letters, the first is meant.
-const KNOWN: [(&str, SectionKind); 12] = [
+const KNOWN: [(&str, SectionKind); 16] = [
     ("SERVICE", SectionKind::Service),
     ("PARSER", SectionKind::Parser),
-    ("MULTILINE_PARSER", SectionKind::Parser),
-    ("STREAM_PROCESSOR", SectionKind::WithoutEffect),
-    ("STREAM_TASK", SectionKind::WithoutEffect),
-    ("PLUGINS", SectionKind::WithoutEffect),
+    ("MULTILINE_PARSER", SectionKind::MultilineParser),
+    ("STREAM_PROCESSOR", SectionKind::StreamTask),
+    ("STREAM_TASK", SectionKind::StreamTask),
+    ("PLUGINS", SectionKind::Plugins),
     ("UPSTREAM_SERVERS", SectionKind::WithoutEffect),
     ("CUSTOM", SectionKind::WithoutEffect),
+    ("CUSTOMS", SectionKind::WithoutEffect),
     ("INPUT", SectionKind::Input),
+    ("INPUTS", SectionKind::Input),
     ("FILTER", SectionKind::Filter),
+    ("FILTERS", SectionKind::Filter),
     ("OUTPUT", SectionKind::Output),
+    ("OUTPUTS", SectionKind::Output),
     ("ENV", SectionKind::WithoutEffect),
 ];
 
@@ -99,12 +127,12 @@ mod tests {
 
     #[test]
     fn the_first_letters_of_a_section_suffice() {
-        for name in ["INPUT", "input", "IN", "i"] {
+        for name in ["INPUT", "input", "IN", "i", "Inputs"] {
             assert_eq!(SectionKind::of(name), SectionKind::Input, "{name}");
         }
         assert_eq!(SectionKind::of("OUT"), SectionKind::Output);
         assert_eq!(SectionKind::of("S"), SectionKind::Service);
-        for name in ["", "INPUTS", "X", "é"] {
+        for name in ["", "INPUTSS", "X", "é"] {
             assert_eq!(SectionKind::of(name), SectionKind::Unknown, "{name}");
         }
         assert!(SectionKind::is_full_name("Filter") && !SectionKind::is_full_name("PROCESSORS"));

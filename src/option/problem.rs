@@ -128,9 +128,9 @@ pub enum Fault {
         /// The limit, inclusive.
         max: usize,
     },
-    /// The YAML format.
-    #[error("YAML is not supported by this version of Firelane; use the classic format")]
-    Yaml,
+    /// A classic file that includes a YAML one.
+    #[error("a classic configuration can include classic files only, not YAML")]
+    YamlInClassic,
     /// `[INPUT` without `]`.
     #[error("expected ']' at the end of the section's name")]
     UnclosedSection,
@@ -141,7 +141,7 @@ pub enum Fault {
     #[error("expected a value after the option's name")]
     NoValue,
     /// A group within a section.
-    #[error("groups within a section are not supported by this version of Firelane")]
+    #[error("a section cannot have groups in the classic format; processors need YAML")]
     Group,
     /// A parser in the main file.
     #[error(
@@ -247,6 +247,9 @@ pub enum Remark {
     /// A section that nobody knows.
     #[error("unknown section, ignored with all that is in it")]
     UnknownSection,
+    /// Plugins of Fluent Bit to load.
+    #[error("nothing is loaded: plugins of Fluent Bit cannot be, its outputs are built in")]
+    NothingLoaded,
     /// A section whose work is not done here.
     #[error("this section has no effect in this version of Firelane")]
     SectionWithoutEffect,

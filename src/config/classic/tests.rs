@@ -1,17 +1,29 @@
 //! Sections with file and line, and what is wrong with them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::*;
+use crate::config::{BYTES_MAX, Environment, RawConfig};
+use crate::option::Report;
 
 fn parse_files(files: &[(&str, &[u8])]) -> (RawConfig, Report) {
+    parse_role(files, Role::Pipeline)
+}
+
+fn parse_role(files: &[(&str, &[u8])], role: Role) -> (RawConfig, Report) {
+    let main = files.iter().find(|(path, _)| *path == "main.conf").map(|(_, bytes)| bytes.to_vec());
     let files: BTreeMap<PathBuf, Vec<u8>> =
         files.iter().map(|(path, bytes)| (PathBuf::from(path), bytes.to_vec())).collect();
     let variables = [("DIR".to_owned(), "sub".to_owned())];
     let environment = Environment::new(variables, None);
     let mut report = Report::default();
-    let raw = read(Path::new("main.conf"), &files, &environment, &mut report);
-    (raw, report)
+    let mut source = Source::new(&files, &environment, &mut report);
+    // The main file counts as read.
+    let bytes = source.open(Path::new("main.conf")).ok();
+    assert_eq!(bytes, main.filter(|main| main.len() <= BYTES_MAX));
+    read(Path::new("main.conf"), bytes.unwrap_or_default(), role, &mut source);
+    (source.take(), report)
 }
 
 /// What the files come to: `NAME{key=value@file:line …}` for each section, then what was said.
@@ -62,7 +74,7 @@ fn what_cannot_be_read_is_named_with_its_line_and_the_rest_is_read() {
         E main.conf:1: Name: option outside of a section, expected a line such as [INPUT] before it\n\
         E main.conf:2: expected ']' at the end of the section's name\n\
         E main.conf:4: [INPUT]: Name: expected a value after the option's name\n\
-        E main.conf:6: [processors]: groups within a section are not supported by this version of Firelane";
+        E main.conf:6: [processors]: a section cannot have groups in the classic format; processors need YAML";
     assert_eq!(drawn_one(text), expected);
 }
 
@@ -89,7 +101,6 @@ fn an_include_that_is_missing_or_read_before_is_an_error() {
         E main.conf:4: @INCLUDE = \"./a.conf\": \"./a.conf\" is included twice\n\
         E main.conf:5: @INCLUDE = \"main.conf\": \"main.conf\" is included twice";
     assert_eq!(drawn(&[("main.conf", main), ("a.conf", "")]), expected);
-    assert_eq!(drawn(&[]), "E main.conf: cannot read \"main.conf\": entity not found");
 }
 
 #[test]
@@ -120,11 +131,27 @@ fn bytes_that_are_not_utf_8_are_a_warning() {
 }
 
 #[test]
-fn yaml_is_refused_by_its_name() {
-    let mut report = Report::default();
-    let files: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
-    read(Path::new("a.YAML"), &files, &Environment::default(), &mut report);
-    assert!(report.problems[0].to_string().starts_with("a.YAML: YAML is not supported"));
+fn a_classic_file_cannot_include_yaml() {
+    let files = [("main.conf", "@INCLUDE a.YAML\n@INCLUDE *.yml"), ("a.YAML", ""), ("b.yml", "")];
+    let expected = "a classic configuration can include classic files only, not YAML";
+    let expected = format!(
+        "E main.conf:1: @INCLUDE = \"a.YAML\": {expected}\nE main.conf:2: @INCLUDE = \"*.yml\": {expected}"
+    );
+    assert_eq!(drawn(&files), expected);
+}
+
+#[test]
+fn parsers_belong_into_files_of_their_own() {
+    let text = b"[PARSER]\n Name x\n[MULTI]\n Name y\n[INPUT]\n Name z";
+    let (raw, report) = parse_role(&[("main.conf", text)], Role::Pipeline);
+    assert_eq!((raw.sections.len(), report.problems.len()), (1, 2));
+    assert!(
+        report.problems[0]
+            .to_string()
+            .starts_with("main.conf:1: [PARSER]: a parser cannot stand here")
+    );
+    let (raw, report) = parse_role(&[("main.conf", text)], Role::Definitions);
+    assert_eq!((raw.sections.len(), report.problems.len()), (3, 0));
 }
 
 #[test]
@@ -156,9 +183,13 @@ fn files_sections_and_options_are_counted() {
         options(100_001).problems[0].to_string(),
         "main.conf:100002: more than 100000 options"
     );
-    let large = vec![b'\n'; 16 * 1024 * 1024 + 1];
-    let fault = parse_files(&[("main.conf", &large)]).1.problems[0].to_string();
-    assert_eq!(fault, "main.conf: more than 16777216 bytes of configuration");
+    let large = vec![b'\n'; 16 * 1024 * 1024];
+    let files = [("main.conf", b"@INCLUDE large".as_slice()), ("large", &large)];
+    let fault = parse_files(&files).1.problems[0].to_string();
+    assert_eq!(
+        fault,
+        "main.conf:1: @INCLUDE = \"large\": more than 16777216 bytes of configuration"
+    );
 }
 
 proptest::proptest! {

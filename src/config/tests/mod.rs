@@ -172,6 +172,8 @@ fn all_errors_of_a_file_come_from_one_run() {
     Name x
 ";
     let expected = "\
+f.conf:31: [PARSER]: a parser cannot stand here; put it into a file of its own and name that with \
+Parsers_File in [SERVICE]
 f.conf:2: [SERVICE]: Log_Level = \"loud\": expected one of off, error, warn, warning, info, debug, trace
 f.conf:6: [INPUT] forward: Port = \"65536\": expected a whole number from 0 to 65535
 f.conf:7: [INPUT] forward: storage.type = \"filesystem\": expected storage.path in [SERVICE] as well
@@ -188,9 +190,7 @@ f.conf:22: [OUTPUT]: expected an option Name that says which plugin it is
 f.conf:28: [OUTPUT] cloudwatch_logs: log_group_name = \"h\": set more than once, first at f.conf:27
 f.conf:29: [OUTPUT] cloudwatch_logs: auto_create_group = \"maybe\": expected true, on, yes, false, off or no
 f.conf:30: [OUTPUT] cloudwatch_logs: api_key: unknown option
-f.conf:24: [OUTPUT] cloudwatch_logs: expected an option log_stream_name or log_stream_prefix
-f.conf:31: [PARSER]: a parser cannot stand here; put it into a file of its own and name that with \
-Parsers_File in [SERVICE]";
+f.conf:24: [OUTPUT] cloudwatch_logs: expected an option log_stream_name or log_stream_prefix";
     assert_eq!(errors(text), expected);
     let errors = load_text(text, &[]).unwrap_err();
     let expected =
