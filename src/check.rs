@@ -85,13 +85,16 @@ fn plan(config: &Config) -> Vec<(&'static str, String, String)> {
 }
 
 fn service(service: &Service) -> String {
-    let Service { flush, grace, log_level, http_server } = service;
+    let Service { flush, grace, log_level, log_file, http_server } = service;
     let mut text = format!("sends after {}, ", seconds(*flush));
     text += &match *grace {
         Duration::MAX => "delivers after SIGTERM without end, ".to_owned(),
         grace => format!("delivers for at most {} after SIGTERM, ", seconds(grace)),
     };
     text += &format!("logs at level {log_level}");
+    if let Some(file) = log_file {
+        text += &format!(" to {}", file.display());
+    }
     if let Some(server) = http_server {
         let judged = if server.health_check.is_some() { " with health check" } else { "" };
         text += &format!(", answers HTTP on {}:{}{judged}", server.listen, server.port);

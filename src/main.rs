@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use firelane::cli::{self, CheckOptions, Command, EXIT_USAGE, RunOptions};
-use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel};
+use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel, Service};
 use firelane::lifecycle::signal::Signals;
 use firelane::lifecycle::{StopReceiver, StopSender, stop_channel};
 use firelane::pipeline::{Account, Enrichment, reading_runtime};
@@ -17,6 +17,7 @@ use firelane::telemetry::log;
 use firelane::{check, clock, healthcheck};
 use tokio::runtime;
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
 /// Exit status of a sidecar that could not deliver all it held.
 const EXIT_LEFT: u8 = 2;
@@ -26,8 +27,8 @@ fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
-            complain(&format!("firelane: {error}; see firelane --help"));
-            return ExitCode::from(EXIT_USAGE);
+            print(cli::USAGE);
+            return fail(&error.to_string());
         }
     };
     // One thread reads and waits; what delivers has its own.
@@ -51,26 +52,49 @@ fn main() -> ExitCode {
         }
         Command::Version => print(concat!("Firelane v", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Help => print(cli::USAGE),
+        Command::HelpPlugin(plugin) => {
+            tell(&plugin, config::plugin_help(plugin.kind, &plugin.name))
+        }
+        Command::Schema(None) => print(&config::schema()),
+        Command::Schema(Some(plugin)) => {
+            tell(&plugin, config::plugin_schema(plugin.kind, &plugin.name))
+        }
     }
 }
 
 fn run(runtime: &runtime::Runtime, options: RunOptions, started: Instant) -> ExitCode {
+    if let Some(folder) = &options.workdir
+        && let Err(error) = std::env::set_current_dir(folder)
+    {
+        return fail(&format!("cannot work in {}: {error}", folder.display()));
+    }
     let environment = environment();
-    let (config, enrichment) = match &options.config_file {
-        Some(path) => (config::load(path, &Disk, &environment), Enrichment::Off),
-        None => (config::embedded(&environment), Enrichment::On),
+    let RunOptions { config_file, command_line, plugins_ignored, without_effect, dry_run, .. } =
+        options;
+    let (config, enrichment) = if config_file.is_some() || command_line.has_pipeline() {
+        let path = config_file.as_deref();
+        (config::load_with(command_line, path, &Disk, &environment), Enrichment::Off)
+    } else {
+        (config::embedded_with(&command_line, &environment), Enrichment::On)
     };
     let config = match config {
         Ok(config) => config,
         Err(errors) => return refuse(&errors),
     };
-    log::start(level(&config, &options));
+    let Service { log_level, log_file, .. } = &config.service;
+    if let Err(error) = log::start(filter(*log_level), log_file.as_deref()) {
+        tracing::warn!("cannot log to the file of log_file: {error}");
+    }
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
-    for plugin in &options.plugins_ignored {
+    for plugin in plugins_ignored {
         tracing::info!("plugin {} is not loaded: its outputs are built in", plugin.display());
     }
-    if options.dry_run {
-        return print("configuration test is successful\n");
+    for option in without_effect {
+        tracing::warn!("option {option} has no effect in Firelane");
+    }
+    if dry_run {
+        complain("configuration test is successful");
+        return ExitCode::SUCCESS;
     }
     runtime.block_on(serve(config, enrichment, &environment, started))
 }
@@ -134,7 +158,7 @@ fn status(account: &Account) -> ExitCode {
 #[cfg(feature = "local")]
 fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
     use firelane::local::command::run;
-    log::start(Level::INFO);
+    let _ = log::start(Level::INFO, None);
     let ended = runtime.block_on(async {
         let mut signals = Signals::install().map_err(|error| error.to_string())?;
         let stopped = async move {
@@ -147,7 +171,7 @@ fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
 
 #[cfg(feature = "local")]
 fn demo(runtime: &runtime::Runtime, options: cli::DemoOptions, started: Instant) -> ExitCode {
-    log::start(Level::WARN);
+    let _ = log::start(Level::WARN, None);
     match runtime.block_on(firelane::demo::run(&options, &mut io::stdout(), started)) {
         Ok(account) => status(&account),
         Err(error) => fail(&error.to_string()),
@@ -179,17 +203,23 @@ fn environment() -> Environment {
     Environment::new(std::env::vars_os().filter_map(text), hostname)
 }
 
-fn level(config: &Config, options: &RunOptions) -> Level {
-    let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
-    let configured = match config.service.log_level {
-        LogLevel::Off | LogLevel::Error => 0,
-        LogLevel::Warn => 1,
-        LogLevel::Info => 2,
-        LogLevel::Debug => 3,
-        LogLevel::Trace => 4,
-    };
-    let wanted = if options.quiet { 0 } else { configured + usize::from(options.verbosity) };
-    levels.get(wanted).copied().unwrap_or(Level::TRACE)
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Prints what there is to say of a plugin.
+fn tell(plugin: &cli::Plugin, text: Option<String>) -> ExitCode {
+    match text {
+        Some(text) => print(&text),
+        None => fail(&format!("unknown plugin '{}'", plugin.name)),
+    }
 }
 
 fn fail(text: &str) -> ExitCode {

@@ -5,7 +5,8 @@
 //! tables as the options of a file.
 
 use super::env::Environment;
-use super::meaning::{self, Context, Expanded};
+use super::expand::Expanded;
+use super::meaning::{self, Context};
 use super::raw::{Entry, SectionKind};
 use super::{CommandLine, Config, Errors, error};
 use crate::option::{Place, Remark, Report, Setting, Subject, nearest};

@@ -3,11 +3,11 @@
 //! Variables are replaced first. A section that cannot be used is reported and left out, so that
 //! all others are checked too. Not known here: files, and the grammar of the format.
 
-use std::collections::BTreeMap;
-
-use super::env::{Environment, expand as expand_text};
+use super::condition;
+use super::env::Environment;
+use super::expand::Expanded;
 use super::plugins::{self, Filter, Input, Output, Tables};
-use super::raw::{Entry, RawSection, SectionKind};
+use super::raw::SectionKind;
 use super::service::{self, LogLevel, Service};
 use super::{Config, FilterConfig, FilterKind, InputConfig, InputKind, OutputConfig, OutputKind};
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
@@ -15,19 +15,6 @@ use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
 use crate::{filter, input};
-
-/// Most bytes of all values together after variables are replaced, inclusive.
-const VALUES_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// A section with its variables replaced.
-#[derive(Clone, Debug)]
-pub(super) struct Expanded {
-    pub(super) kind: SectionKind,
-    pub(super) name: String,
-    pub(super) place: Place,
-    pub(super) settings: Vec<Setting>,
-    pub(super) groups: Vec<Expanded>,
-}
 
 /// What the environment says beside the files.
 #[derive(Clone, Debug, Default)]
@@ -62,65 +49,6 @@ enum Refusal {
     MatchRegex(#[source] PatternError),
     #[error("expected storage.path in [SERVICE] as well")]
     NoStoragePath,
-}
-
-/// Replaces the variables of every section.
-pub(super) fn expand(
-    sections: Vec<RawSection>,
-    variables: &BTreeMap<String, String>,
-    environment: &Environment,
-    report: &mut Report,
-) -> Vec<Expanded> {
-    let bytes_left = VALUES_BYTES_MAX;
-    Expander { variables, environment, report, bytes_left, is_full: false }.sections(sections)
-}
-
-struct Expander<'a> {
-    variables: &'a BTreeMap<String, String>,
-    environment: &'a Environment,
-    report: &'a mut Report,
-    bytes_left: usize,
-    /// There was no room for a value: the rest is left out.
-    is_full: bool,
-}
-
-impl Expander<'_> {
-    fn sections(&mut self, sections: Vec<RawSection>) -> Vec<Expanded> {
-        sections.into_iter().map(|section| self.section(section)).collect()
-    }
-
-    fn section(&mut self, section: RawSection) -> Expanded {
-        let RawSection { kind, name, place, entries, groups } = section;
-        let title = format!("[{}]", name.to_ascii_uppercase());
-        let settings = entries.into_iter().filter_map(|entry| self.setting(&title, entry));
-        Expanded { kind, settings: settings.collect(), groups: self.sections(groups), name, place }
-    }
-
-    fn setting(&mut self, title: &str, entry: Entry) -> Option<Setting> {
-        let Entry { key, value: written, place } = entry;
-        if self.is_full {
-            return None;
-        }
-        let subject =
-            || Subject { section: title.to_owned(), key: key.clone(), value: String::new() };
-        let Ok(expansion) = expand_text(&written, self.variables, self.environment) else {
-            let fault = Fault::TooMany { what: "bytes in a value", max: super::VALUE_BYTES_MAX };
-            self.report.refuse(place, subject(), fault);
-            return None;
-        };
-        let Some(left) = self.bytes_left.checked_sub(expansion.text.len()) else {
-            let fault = Fault::TooMany { what: "bytes in all values", max: VALUES_BYTES_MAX };
-            self.report.refuse(place, subject(), fault);
-            self.is_full = true;
-            return None;
-        };
-        self.bytes_left = left;
-        for name in expansion.unset {
-            self.report.remark(place.clone(), subject(), Remark::UnsetVariable { name });
-        }
-        let value = expansion.text.trim().to_owned();
-        Some(Setting { key, value, written, place })
-    }
 }
 
 /// Takes the `[SERVICE]` sections out, which are one.
@@ -229,9 +157,10 @@ impl Builder<'_> {
         }
     }
 
-    fn input(&mut self, section: Expanded) {
+    fn input(&mut self, mut section: Expanded) {
         let index = self.inputs;
         self.inputs += 1;
+        let groups = std::mem::take(&mut section.groups);
         let Some((plugin, section)) = self.plugin("INPUT", section, Input::ALL, Input::ELSEWHERE)
         else {
             return;
@@ -263,54 +192,101 @@ impl Builder<'_> {
             Input::Tcp => Some(default_name.clone()),
         };
         if let Some(kind) = kind {
+            let name = options.text("alias").unwrap_or(default_name);
+            let processors = self.processors(groups, &name);
             self.config.inputs.push(InputConfig {
-                name: options.text("alias").unwrap_or(default_name),
+                name,
                 tag: options.text("tag").or(own_tag),
                 mem_buf_limit_bytes: options.bytes("mem_buf_limit").filter(|bytes| *bytes > 0),
-                processors: Vec::new(),
+                processors,
                 kind,
             });
         }
         self.report.append(options.into_report());
     }
 
-    fn filter(&mut self, section: Expanded) {
+    fn filter(&mut self, mut section: Expanded) {
         let index = self.filters;
         self.filters += 1;
+        let groups = std::mem::take(&mut section.groups);
         let Some((plugin, section)) =
             self.plugin("FILTER", section, Filter::ALL, Filter::ELSEWHERE)
         else {
             return;
         };
         let mut options = read(section, plugin.tables());
-        let (default_name, kind) = match plugin {
-            Filter::Grep => (
-                format!("grep.{index}"),
-                filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep),
-            ),
-            Filter::RecordModifier => (
-                format!("record_modifier.{index}"),
-                filter::record_modifier::config::Config::from_options(&mut options)
-                    .map(FilterKind::RecordModifier),
-            ),
-        };
         let matches = tag_match(&mut options);
+        if matches.as_ref().is_some_and(TagMatch::is_nothing) && options.bool("active") {
+            options.remark("match", Remark::NoMatch);
+        }
+        let name = format!("{}.{index}", plugin.name());
+        let filter = self.filter_config(plugin, options, matches, name, groups);
+        self.config.filters.extend(filter);
+    }
+
+    /// The filters of an input or an output alone.
+    fn processors(&mut self, groups: Vec<Expanded>, owner: &str) -> Vec<FilterConfig> {
+        let mut processors = Vec::new();
+        for (index, mut section) in groups.into_iter().enumerate() {
+            let groups = std::mem::take(&mut section.groups);
+            let Some((plugin, section)) =
+                self.plugin("PROCESSOR", section, Filter::ALL, Filter::ELSEWHERE)
+            else {
+                continue;
+            };
+            let mut options = read(section, plugin.tables());
+            for option in ["match", "match_regex"] {
+                if options.is_set(option) {
+                    options.remark(option, Remark::NoEffect);
+                }
+            }
+            let name = format!("{owner}.{}.{index}", plugin.name());
+            let matches = Some(TagMatch::everything());
+            processors.extend(self.filter_config(plugin, options, matches, name, groups));
+        }
+        processors
+    }
+
+    /// The filter, unless it cannot be used or is not active.
+    fn filter_config(
+        &mut self,
+        plugin: Filter,
+        mut options: Options,
+        matches: Option<TagMatch>,
+        default_name: String,
+        groups: Vec<Expanded>,
+    ) -> Option<FilterConfig> {
+        let kind = match plugin {
+            Filter::Grep => {
+                filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep)
+            }
+            Filter::RecordModifier => {
+                filter::record_modifier::config::Config::from_options(&mut options)
+                    .map(FilterKind::RecordModifier)
+            }
+        };
         let is_active = options.bool("active");
         if !is_active {
             options.remark("active", Remark::Inactive);
-        } else if matches.as_ref().is_some_and(TagMatch::is_nothing) {
-            options.remark("match", Remark::NoMatch);
         }
-        if let (Some(kind), Some(matches), true) = (kind, matches, is_active) {
-            let name = options.text("alias").unwrap_or(default_name);
-            self.config.filters.push(FilterConfig { name, matches, condition: None, kind });
-        }
+        let name = options.text("alias").unwrap_or(default_name);
         self.report.append(options.into_report());
+        let condition = match condition::read(groups, self.report) {
+            Ok(condition) => condition,
+            Err(condition::Refused) => return None,
+        };
+        match (kind, matches, is_active) {
+            (Some(kind), Some(matches), true) => {
+                Some(FilterConfig { name, matches, condition, kind })
+            }
+            _ => None,
+        }
     }
 
-    fn output(&mut self, section: Expanded) {
+    fn output(&mut self, mut section: Expanded) {
         let index = self.outputs;
         self.outputs += 1;
+        let groups = std::mem::take(&mut section.groups);
         let Some((plugin, section)) =
             self.plugin("OUTPUT", section, Output::ALL, Output::ELSEWHERE)
         else {
@@ -333,7 +309,7 @@ impl Builder<'_> {
             }
             let name = options.text("alias").unwrap_or(default_name);
             let retry_limit = options.retry_limit("retry_limit");
-            let processors = Vec::new();
+            let processors = self.processors(groups, &name);
             self.config.outputs.push(OutputConfig { name, matches, retry_limit, processors, kind });
         }
         self.report.append(options.into_report());

@@ -7,15 +7,18 @@
 
 mod classic;
 mod command_line;
+mod condition;
 mod definitions;
 mod embedded;
 mod env;
 mod error;
+mod expand;
 mod include;
 mod manual;
 mod meaning;
 mod plugins;
 mod raw;
+mod schema;
 mod service;
 mod source;
 mod yaml;
@@ -32,6 +35,7 @@ pub use include::{Disk, FILES_MAX, Files};
 pub use manual::manual;
 pub use plugins::plugin_names;
 pub use raw::{Entry, RawConfig, RawSection, SectionKind};
+pub use schema::{plugin_help, plugin_schema, schema};
 pub use service::{HealthCheck, HttpServer, LogLevel, Service};
 pub use source::{BYTES_MAX, ENTRIES_MAX, SECTIONS_MAX};
 
@@ -158,11 +162,11 @@ pub fn load_with(
         }
     }
     let raw = source.take();
-    let mut sections = meaning::expand(raw.sections, &raw.variables, environment, source.report);
+    let mut sections = expand::expand(raw.sections, &raw.variables, environment, source.report);
     let context = meaning::Context::new(environment);
     let service = meaning::service(&mut sections, &context, source.report);
     let definitions = definitions::read(&service.options, main, &mut source);
-    let definitions = meaning::expand(definitions, &raw.variables, environment, source.report);
+    let definitions = expand::expand(definitions, &raw.variables, environment, source.report);
     sections.extend(definitions);
     let config = meaning::build(sections, service, &context, &mut report);
     error::finish(config, report)

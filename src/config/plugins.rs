@@ -118,6 +118,12 @@ impl Input {
 }
 
 impl Filter {
+    /// Its name, in lower case.
+    pub(super) fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, plugin)| *plugin == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     pub(super) const ALL: &[(&'static str, Self)] =
         &[("grep", Self::Grep), ("record_modifier", Self::RecordModifier)];
 

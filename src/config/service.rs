@@ -4,6 +4,7 @@
 //! Bit's manual, "Service" section, "Monitoring", "Buffering & Storage".
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::option::tables::{COUNT, PORT};
@@ -33,12 +34,12 @@ pub(super) const OPTIONS: Table = &[
     Row::new("hc_retry_failure_count", COUNT, "Exhausted retries above which it is unhealthy")
         .or("5"),
     Row::new("hc_period", Kind::Seconds, "Seconds that the health check looks back").or("60"),
-    Row::new("parsers_file", Kind::Text, "File with parsers").many().without_effect(),
-    Row::new("plugins_file", Kind::Text, "File with plugins to load").many().without_effect(),
-    Row::new("streams_file", Kind::Text, "File with stream tasks").many().without_effect(),
+    Row::new("parsers_file", Kind::Text, "File with parsers").many(),
+    Row::new("plugins_file", Kind::Text, "File with plugins to load, of which none is").many(),
+    Row::new("streams_file", Kind::Text, "File with stream tasks").many(),
     Row::new("storage.path", Kind::Text, "Folder for records that wait on disk").without_effect(),
     Row::new("daemon", Kind::Bool, "Whether to run in the background").without_effect(),
-    Row::new("log_file", Kind::Text, "File to log to").without_effect(),
+    Row::new("log_file", Kind::Text, "File to log to, else standard error"),
     Row::new("storage.sync", Kind::Text, "How hard writes are forced to disk").without_effect(),
     Row::new("storage.checksum", Kind::Text, "Whether records on disk have a checksum")
         .without_effect(),
@@ -95,6 +96,8 @@ pub struct Service {
     pub grace: Duration,
     /// How much to log.
     pub log_level: LogLevel,
+    /// Where to log to; `None` is standard error.
+    pub log_file: Option<PathBuf>,
     /// The HTTP server, if it is wanted.
     pub http_server: Option<HttpServer>,
 }
@@ -151,6 +154,7 @@ impl Default for Service {
             flush: Duration::from_secs(1),
             grace: Duration::from_secs(5),
             log_level: LogLevel::Info,
+            log_file: None,
             http_server: None,
         }
     }
@@ -169,6 +173,7 @@ impl Service {
             flush,
             grace: options.seconds("grace").unwrap_or(default.grace),
             log_level: log_level.unwrap_or(default.log_level),
+            log_file: options.text("log_file").map(PathBuf::from),
             http_server: options.bool("http_server").then(|| HttpServer::from_options(options)),
         }
     }

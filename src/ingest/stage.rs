@@ -84,7 +84,7 @@ fn runs(condition: &Condition, mut chunk: Chunk) -> Vec<(bool, Chunk)> {
 mod tests {
     use super::*;
     use crate::chunk::fixture::{chunk, lines};
-    use crate::filter::condition::{Negated, Rule, Test, Value};
+    use crate::filter::condition::{Negated, Rule, Test};
     use crate::filter::record_modifier::RecordModifier;
     use crate::filter::record_modifier::config::Config;
     use crate::ledger::Account;
@@ -99,7 +99,8 @@ mod tests {
         };
         let rule = Rule {
             field: Accessor::parse("$a").expect("a path"),
-            test: Test::Equals(Value::Text("x".to_owned()), Negated::No),
+            is_metadata: false,
+            test: Test::Equals("x".to_owned(), Negated::No),
         };
         Stage {
             filter: Filter::RecordModifier(RecordModifier::new(config)),

@@ -169,7 +169,7 @@ fn tag_part(text: &str) -> Option<(Piece, &str)> {
 }
 
 /// Appends a value as text; `None` for what has no text.
-fn show(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub fn show(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match Reader::new(value).token().ok()? {
         Token::Nil => out.extend_from_slice(b"null"),
         Token::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),

@@ -1,11 +1,15 @@
-//! The process's own log: one line an incident, on standard error.
+//! The process's own log: one line an incident, on standard error or in a file.
 //!
 //! In the shape that Fluent Bit's users look for: `[2026/11/21 13:05:59.123] [ info] [text]`, in
 //! UTC.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
 
 use time::OffsetDateTime;
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -13,14 +17,25 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
 
-/// Sets the process's log up. A second call changes nothing.
-pub fn start(level: Level) {
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .event_format(Line);
+/// Sets the process's log up: at the end of a file, or on standard error. A second call changes
+/// nothing.
+///
+/// # Errors
+///
+/// The file cannot be opened; the log goes to standard error.
+pub fn start(level: impl Into<LevelFilter>, file: Option<&Path>) -> io::Result<()> {
+    let opened = file.map(|path| OpenOptions::new().create(true).append(true).open(path));
+    let (file, opened) = match opened.transpose() {
+        Ok(file) => (file, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).event_format(Line);
     // An error says that there is a log already: a test's, which keeps it.
-    let _ = log.try_init();
+    let _ = match file {
+        Some(file) => log.with_writer(file).try_init(),
+        None => log.with_writer(io::stderr).try_init(),
+    };
+    opened
 }
 
 struct Line;

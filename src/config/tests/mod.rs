@@ -182,10 +182,10 @@ f.conf:11: [INPUT]: unknown plugin 'forwrd', did you mean 'forward'?
 f.conf:15: [FILTER] grep: Regexp: unknown option, did you mean 'regex'?
 f.conf:16: [FILTER] grep: Regex = \"log *failure*\": not a regular expression: at byte 0: '*' has nothing \
 before it to repeat; for any text write '.*', for the sign itself '\\*'
-f.conf:21: [FILTER] record_modifier: Whitelist_key = \"b\": remove_key and allowlist_key exclude each other, \
-expected one of them
 f.conf:19: [FILTER] record_modifier: Match_Regex = \"(\": not a regular expression: at byte 0: opening \
 parenthesis without closing parenthesis
+f.conf:21: [FILTER] record_modifier: Whitelist_key = \"b\": remove_key and allowlist_key exclude each other, \
+expected one of them
 f.conf:22: [OUTPUT]: expected an option Name that says which plugin it is
 f.conf:28: [OUTPUT] cloudwatch_logs: log_group_name = \"h\": set more than once, first at f.conf:27
 f.conf:29: [OUTPUT] cloudwatch_logs: auto_create_group = \"maybe\": expected true, on, yes, false, off or no
@@ -402,7 +402,8 @@ fn variables_change_what_holds_without_a_file() {
         (Some(14), Some("eu-west-1"))
     );
     assert_eq!(output.tls_ca_file, Some(PathBuf::from("/ca.pem")));
-    let Service { flush, grace, log_level, http_server } = config.service;
+    let Service { flush, grace, log_level, log_file, http_server } = config.service;
+    assert_eq!(log_file, None);
     assert_eq!((flush.as_millis(), grace.as_secs()), (500, 30));
     assert_eq!((log_level, http_server), (LogLevel::Debug, None));
     let used: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();

@@ -1,7 +1,10 @@
 //! Around the path, cli: the command line → what to do.
 //!
-//! `firelane` alone runs, with Fluent Bit's spellings where they exist, because images and task
-//! definitions name them. Not known here: what the commands do. Reference: `fluent-bit --help`.
+//! `firelane` alone runs, with Fluent Bit's options (`run`), because images and task definitions
+//! name them. Not known here: what the commands do.
+
+mod run;
+mod usage;
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,8 +12,10 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
-/// Exit status for a command line or a configuration that cannot be used: `EX_USAGE` of
-/// `sysexits.h`.
+pub use run::{Plugin, RunOptions};
+pub use usage::USAGE;
+
+/// Exit status for a configuration that cannot be used: `EX_USAGE` of `sysexits.h`.
 pub const EXIT_USAGE: u8 = 64;
 /// Where `firelane local` answers as CloudWatch Logs.
 pub const LOCAL_PORT: u16 = 4580;
@@ -20,48 +25,6 @@ pub const HEALTH_PORT: u16 = 2020;
 pub const LOCAL_KEEP_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Events that `firelane demo` sends a second.
 pub const DEMO_EVENTS_PER_SECOND: u32 = 10;
-
-/// What `--help` prints.
-pub const USAGE: &str = "\
-firelane: a log router for Amazon ECS
-
-  firelane [-c FILE]            route logs by the configuration FILE, or without one
-  firelane check FILE           say what is wrong with a configuration and what it does
-  firelane demo                 a router, a sender and a local CloudWatch Logs, to look at
-  firelane healthcheck          ask a running router, exit 0 if it is healthy
-  firelane local                a local CloudWatch Logs and task metadata endpoint
-
-Options of `firelane`:
-  -c, --config FILE             configuration in Fluent Bit's classic format
-  -R, --parser FILE             parsers file, may be given again
-  -e, --plugin FILE             accepted and ignored: plugins of Fluent Bit cannot be loaded
-  -D, --dry-run                 read the configuration, say that it is right, and end
-  -v, --verbose                 log more, may be given again
-  -q, --quiet                   log nothing but errors
-  -V, --version                 print the version
-  -h, --help                    print this
-
-Options of `firelane check`:
-      --json                    print the result as JSON
-
-Options of `firelane demo`:
-      --rate N                  events a second [10]
-      --seconds N               end after so many seconds
-
-Options of `firelane healthcheck`:
-      --port N                  port on this host [2020]
-
-Options of `firelane local`:
-      --cloudwatch-logs ADDR    address and port [127.0.0.1:4580]
-      --task-metadata ADDR      answer as the task metadata endpoint too
-      --tls                     answer over TLS, with a certificate made at start
-      --tls-name NAME           name in that certificate, may be given again
-      --ca-file FILE            where to write the authority to trust
-      --any-age                 accept events of any age
-      --keep-bytes N            bytes of events to keep [268435456]
-      --sequence                check the order of messages with ` id=NAME seq=NUMBER`
-      --account-file FILE       where to write what was received at the end
-";
 
 /// What to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,23 +43,10 @@ pub enum Command {
     Version,
     /// Print [`USAGE`].
     Help,
-}
-
-/// How to route logs.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct RunOptions {
-    /// The configuration; `None` is the one that holds without a file.
-    pub config_file: Option<PathBuf>,
-    /// Plugins of Fluent Bit that were to be loaded.
-    pub plugins_ignored: Vec<PathBuf>,
-    /// Parsers files.
-    pub parsers: Vec<PathBuf>,
-    /// Whether to end once the configuration is read.
-    pub dry_run: bool,
-    /// Steps by which to log more than the configuration says.
-    pub verbosity: u8,
-    /// Whether to log nothing but errors.
-    pub quiet: bool,
+    /// Print the options of a plugin.
+    HelpPlugin(Plugin),
+    /// Print the options of a plugin, or of all, as JSON.
+    Schema(Option<Plugin>),
 }
 
 /// What to judge.
@@ -169,14 +119,21 @@ pub enum CliError {
     /// An unknown option, a missing or a bad value.
     #[error("{0}")]
     Usage(#[from] lexopt::Error),
-    /// An option of Fluent Bit whose work is not done here.
-    #[error(
-        "option {option} is not supported by this version of Firelane, put it into the configuration file"
-    )]
-    Unsupported {
+    /// An option that is not text.
+    #[error("expected text after option {option}")]
+    NotText {
         /// The option with its dashes.
         option: String,
     },
+    /// An option of a plugin before any plugin.
+    #[error("expected -i, -F or -o before option {option}")]
+    NoPlugin {
+        /// The option with its dashes.
+        option: String,
+    },
+    /// `-p` without `=`.
+    #[error("expected KEY=VALUE after option -p")]
+    NoProperty,
     /// `check` without a file.
     #[error("expected a file after check")]
     NoFile,
@@ -185,47 +142,26 @@ pub enum CliError {
     NoRate,
 }
 
-/// Options of Fluent Bit that build a pipeline without a file, or that have no equal here.
-const UNSUPPORTED: &str = "iFoptmfblHLPTwsdCYZSWJ";
-
 /// Reads the arguments, without the program's name.
 ///
 /// # Errors
 ///
-/// [`CliError`]: print it, and where to find help, and exit with [`EXIT_USAGE`].
+/// [`CliError`]: print it, and [`USAGE`], and exit with 1, as Fluent Bit does.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
-    let mut parser = Parser::from_args(arguments);
-    let mut run = RunOptions::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Short('c') | Arg::Long("config") => run.config_file = Some(path(&mut parser)?),
-            Arg::Short('e') | Arg::Long("plugin") => run.plugins_ignored.push(path(&mut parser)?),
-            Arg::Short('R') | Arg::Long("parser") => run.parsers.push(path(&mut parser)?),
-            Arg::Short('D') | Arg::Long("dry-run") => run.dry_run = true,
-            Arg::Short('v') | Arg::Long("verbose") => {
-                run.verbosity = run.verbosity.saturating_add(1)
-            }
-            Arg::Short('q') | Arg::Long("quiet") => run.quiet = true,
-            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Short(short) if UNSUPPORTED.contains(short) => {
-                return Err(CliError::Unsupported { option: format!("-{short}") });
-            }
-            Arg::Value(command) if run == RunOptions::default() => {
-                return match command.to_str() {
-                    Some("check") => check(&mut parser),
-                    Some("demo") => demo(&mut parser),
-                    Some("healthcheck") => healthcheck(&mut parser),
-                    Some("local") => local(&mut parser),
-                    _ => Err(Arg::Value(command).unexpected().into()),
-                };
-            }
-            argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
-                return Err(argument.unexpected().into());
-            }
-        }
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut parser = Parser::from_args(arguments.iter().cloned());
+    if let Some(argument) = parser.next()?
+        && let Arg::Value(command) = argument
+    {
+        return match command.to_str() {
+            Some("check") => check(&mut parser),
+            Some("demo") => demo(&mut parser),
+            Some("healthcheck") => healthcheck(&mut parser),
+            Some("local") => local(&mut parser),
+            _ => Err(Arg::Value(command).unexpected().into()),
+        };
     }
-    Ok(Command::Run(run))
+    run::read(arguments)
 }
 
 fn check(parser: &mut Parser) -> Result<Command, CliError> {
@@ -307,47 +243,14 @@ mod tests {
         parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
     }
 
-    fn run(line: &str) -> RunOptions {
-        match read(line) {
-            Ok(Command::Run(options)) => options,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_command_line_of_the_image_runs() {
-        let options = run("-e /fluent-bit/firehose.so -e /fluent-bit/cloudwatch.so \
-            -c /fluent-bit/etc/fluent-bit.conf -R /init/parsers.conf");
-        assert_eq!(options.config_file, Some(PathBuf::from("/fluent-bit/etc/fluent-bit.conf")));
-        assert_eq!((options.plugins_ignored.len(), options.parsers.len()), (2, 1));
-        assert!(!options.dry_run && !options.quiet && options.verbosity == 0);
-    }
-
-    #[test]
-    fn long_and_short_options_are_the_same() {
-        let short = run("-c f -e p -R r -D -vv -q");
-        assert_eq!(
-            short,
-            run("--config=f --plugin p --parser r --dry-run --verbose --verbose --quiet")
-        );
-        assert_eq!((short.verbosity, short.dry_run), (2, true));
-        assert_eq!(run(""), RunOptions::default());
-        assert_eq!((read("-V"), read("--help")), (Ok(Command::Version), Ok(Command::Help)));
-    }
-
     #[test]
     fn what_nobody_knows_is_an_error() {
         assert_eq!(read("--confg f"), Err("invalid option '--confg'".to_owned()));
         assert_eq!(read("-z"), Err("invalid option '-z'".to_owned()));
+        assert_eq!(read("-g 5"), Err("invalid option '-g'".to_owned()));
         assert_eq!(read("run"), Err("unexpected argument \"run\"".to_owned()));
         assert_eq!(read("-c"), Err("missing argument for option '-c'".to_owned()));
         assert!(read("-c f check g").is_err(), "a command comes first");
-    }
-
-    #[test]
-    fn pipelines_of_the_command_line_are_named_as_not_supported() {
-        let expected = "option -i is not supported by this version of Firelane, put it into the configuration file";
-        assert_eq!(read("-i forward -o stdout"), Err(expected.to_owned()));
     }
 
     #[test]
