@@ -11,6 +11,7 @@
 )]
 
 mod cases;
+mod command_line;
 mod embedded;
 mod faults;
 mod forward_decode;

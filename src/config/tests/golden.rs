@@ -80,5 +80,5 @@ fn every_recorded_configuration_is_accepted_or_refused_as_it_should_be() {
             (Ok(_), Ok(_)) => panic!("{name} has to be refused"),
         }
     }
-    assert!(cases > 90, "only {cases} cases found");
+    assert!(cases > 80, "only {cases} cases found");
 }

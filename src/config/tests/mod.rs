@@ -11,6 +11,8 @@ use crate::filter::grep::config::LogicalOp;
 use crate::input::forward::config::Listener;
 use crate::output::cloudwatch_logs::config::{LogGroupName, StreamName};
 
+mod examples;
+mod formats;
 mod golden;
 mod options;
 

@@ -133,6 +133,13 @@ cases! {
     tcp_none_empty_line
     tcp_none_nul
     tcp_none_separator
+    yaml_basic
+    yaml_classic_include
+    yaml_flow_style
+    yaml_include_missing
+    yaml_includes
+    yaml_unknown_key
+    yaml_unknown_option
 }
 
 fn folder_name(case: &str) -> String {
