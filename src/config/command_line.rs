@@ -29,13 +29,7 @@ impl CommandLine {
 
     /// Begins a section for the plugin `name`.
     pub fn plugin(&mut self, argument: u32, kind: SectionKind, name: &str) {
-        let title = match kind {
-            SectionKind::Input => "INPUT",
-            SectionKind::Filter => "FILTER",
-            SectionKind::Output => "OUTPUT",
-            _ => "CUSTOM",
-        };
-        let mut section = RawSection::new(kind, title, place(argument));
+        let mut section = RawSection::new(kind, kind.title(), place(argument));
         section.entries.push(entry(argument, "name", name));
         self.plugins.push(section);
     }

@@ -33,7 +33,7 @@ pub struct RawSection {
 }
 
 impl RawSection {
-    /// A section without lines.
+    /// A section without lines, of this name.
     #[must_use]
     pub fn new(kind: SectionKind, name: &str, place: Place) -> Self {
         Self { kind, name: name.to_owned(), place, entries: Vec::new(), groups: Vec::new() }
@@ -114,6 +114,26 @@ impl SectionKind {
         found.map_or(Self::Unknown, |(_, kind)| *kind)
     }
 
+    /// What messages call a section of this kind that has no brackets of its own.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Service => "SERVICE",
+            Self::Input => "INPUT",
+            Self::Filter => "FILTER",
+            Self::Output => "OUTPUT",
+            Self::Parser => "PARSER",
+            Self::MultilineParser => "MULTILINE_PARSER",
+            Self::StreamTask => "STREAM_TASK",
+            Self::Plugins => "PLUGINS",
+            Self::WithoutEffect => "CUSTOM",
+            Self::Unknown => "OTHER",
+            Self::Processor => "PROCESSOR",
+            Self::Condition => "CONDITION",
+            Self::Rule => "RULE",
+        }
+    }
+
     /// Whether `name` is a known one in full.
     #[must_use]
     pub fn is_full_name(name: &str) -> bool {
@@ -132,6 +152,9 @@ mod tests {
         }
         assert_eq!(SectionKind::of("OUT"), SectionKind::Output);
         assert_eq!(SectionKind::of("S"), SectionKind::Service);
+        for kind in [SectionKind::Service, SectionKind::StreamTask, SectionKind::Plugins] {
+            assert_eq!(SectionKind::of(kind.title()), kind);
+        }
         for name in ["", "INPUTSS", "X", "é"] {
             assert_eq!(SectionKind::of(name), SectionKind::Unknown, "{name}");
         }

@@ -78,6 +78,21 @@ pub(super) const OPTIONS: Table = &[
     Row::new("hot_reload.timeout", Kind::Text, "How long that may take").without_effect(),
     Row::new("sp.convert_from_str_to_num", Kind::Text, "Whether stream tasks read numbers")
         .without_effect(),
+    Row::new("flush.adaptive", Kind::Text, "Whether flush follows the load").without_effect(),
+    Row::new("flush.adaptive.min_interval", Kind::Text, "Shortest time between two flushes")
+        .without_effect(),
+    Row::new("flush.adaptive.max_interval", Kind::Text, "Longest time between two flushes")
+        .without_effect(),
+    Row::new("flush.adaptive.low_pressure", Kind::Text, "Load that counts as low").without_effect(),
+    Row::new("flush.adaptive.medium_pressure", Kind::Text, "Load that counts as medium")
+        .without_effect(),
+    Row::new("flush.adaptive.high_pressure", Kind::Text, "Load that counts as high")
+        .without_effect(),
+    Row::new("flush.adaptive.up_steps", Kind::Text, "How slowly it becomes longer")
+        .without_effect(),
+    Row::new("flush.adaptive.down_steps", Kind::Text, "How slowly it becomes shorter")
+        .without_effect(),
+    Row::new("windows.maxstdio", Kind::Text, "Open files on Windows").without_effect(),
     Row::new("security.fips_mode", Kind::Text, "Whether only FIPS ciphers are used")
         .without_effect(),
 ];

@@ -16,13 +16,7 @@ type Section = (SectionKind, Vec<(String, String)>);
 fn classic(sections: &[Section]) -> String {
     let mut text = String::new();
     for (kind, options) in sections {
-        let title = match kind {
-            SectionKind::Service => "SERVICE",
-            SectionKind::Input => "INPUT",
-            SectionKind::Filter => "FILTER",
-            _ => "OUTPUT",
-        };
-        let _ = writeln!(text, "[{title}]");
+        let _ = writeln!(text, "[{}]", kind.title());
         options.iter().for_each(|(key, value)| _ = writeln!(text, "    {key} {value}"));
     }
     text
@@ -61,10 +55,12 @@ fn command_line(sections: &[Section]) -> CommandLine {
     let mut line = CommandLine::default();
     for (kind, options) in sections {
         for (key, value) in options {
-            match kind {
-                SectionKind::Service => line.set(1, key, value),
-                _ if key == "name" => line.plugin(1, *kind, value),
-                _ => assert!(line.option(1, key, value)),
+            if *kind == SectionKind::Service {
+                line.set(1, key, value);
+            } else if key == "name" {
+                line.plugin(1, *kind, value);
+            } else {
+                assert!(line.option(1, key, value));
             }
         }
     }

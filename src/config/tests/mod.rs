@@ -15,6 +15,7 @@ mod examples;
 mod formats;
 mod golden;
 mod options;
+mod processors;
 
 fn environment(extra: &[(&str, &str)]) -> Environment {
     let fixed = [("AWS_REGION", "us-east-1"), ("HOSTNAME", "host-1")];

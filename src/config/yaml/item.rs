@@ -18,14 +18,13 @@ impl Reader<'_, '_> {
         file: &Arc<str>,
         item: &Node,
         kind: SectionKind,
-        name: &str,
     ) -> Result<Option<RawSection>, Full> {
         let Content::Map(pairs) = &item.content else {
             let refusal = Refusal::Shape { expected: "a map of options", found: item.what() };
-            self.refuse(file, item.line, name, refusal);
+            self.refuse(file, item.line, kind.title(), refusal);
             return Ok(None);
         };
-        let mut section = RawSection::new(kind, name, at(file, item.line));
+        let mut section = RawSection::new(kind, kind.title(), at(file, item.line));
         for (key, value) in pairs {
             self.option_or_group(file, &mut section, key, value)?;
         }
@@ -112,7 +111,7 @@ impl Reader<'_, '_> {
             match key.text.to_ascii_lowercase().as_str() {
                 "logs" => {
                     for item in self.list(file, value, "processors", "a list of processors") {
-                        let group = self.item(file, item, SectionKind::Processor, "PROCESSOR")?;
+                        let group = self.item(file, item, SectionKind::Processor)?;
                         self.add_group(section, group)?;
                     }
                 }
@@ -145,7 +144,7 @@ impl Reader<'_, '_> {
                 continue;
             }
             for item in self.list(file, value, "rules", "a list of rules") {
-                let rule = self.item(file, item, SectionKind::Rule, "rule")?;
+                let rule = self.item(file, item, SectionKind::Rule)?;
                 self.add_group(&mut condition, rule)?;
             }
         }

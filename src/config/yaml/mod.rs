@@ -109,12 +109,12 @@ impl Reader<'_, '_> {
                 "includes" => self.includes(path, file, value)?,
                 "service" => self.service(file, key, value)?,
                 "pipeline" => self.pipeline(file, value)?,
-                "parsers" => self.items(file, value, SectionKind::Parser, "PARSER")?,
+                "parsers" => self.items(file, value, SectionKind::Parser)?,
                 "multiline_parsers" => {
-                    self.items(file, value, SectionKind::MultilineParser, "MULTILINE_PARSER")?;
+                    self.items(file, value, SectionKind::MultilineParser)?;
                 }
                 "stream_processor" => {
-                    self.items(file, value, SectionKind::StreamTask, "STREAM_TASK")?;
+                    self.items(file, value, SectionKind::StreamTask)?;
                 }
                 "plugins" => self.plugins(file, key, value)?,
                 "upstream_servers" | "customs" | "extensions" => {
@@ -254,9 +254,9 @@ impl Reader<'_, '_> {
         let parts = self.map(file, value, "pipeline", "a map of inputs, filters and outputs");
         for (key, value) in parts.unwrap_or_default() {
             match key.text.to_ascii_lowercase().as_str() {
-                "inputs" => self.items(file, value, SectionKind::Input, "INPUT")?,
-                "filters" => self.items(file, value, SectionKind::Filter, "FILTER")?,
-                "outputs" => self.items(file, value, SectionKind::Output, "OUTPUT")?,
+                "inputs" => self.items(file, value, SectionKind::Input)?,
+                "filters" => self.items(file, value, SectionKind::Filter)?,
+                "outputs" => self.items(file, value, SectionKind::Output)?,
                 _ => {
                     let place = at(file, key.line);
                     let subject = subject("pipeline", &key.text, "");
@@ -268,9 +268,9 @@ impl Reader<'_, '_> {
     }
 
     /// A section for each item of a list.
-    fn items(&mut self, file: &Arc<str>, value: &Node, kind: SectionKind, name: &str) -> Done {
-        for item in self.list(file, value, name, "a list") {
-            if let Some(section) = self.item(file, item, kind, name)? {
+    fn items(&mut self, file: &Arc<str>, value: &Node, kind: SectionKind) -> Done {
+        for item in self.list(file, value, kind.title(), "a list") {
+            if let Some(section) = self.item(file, item, kind)? {
                 self.push(section)?;
             }
         }

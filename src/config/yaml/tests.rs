@@ -92,6 +92,30 @@ fn texts_stay_as_they_are_written() {
 }
 
 #[test]
+fn what_libyaml_reads_is_read_the_same() {
+    let cases = [
+        ("service:\n  a: 1\t# note", "SERVICE@1{a=1@2}"),
+        ("%YAML 1.1\n---\nservice:\n  a: 1\n...\n", "SERVICE@3{a=1@4}"),
+        ("service:\n    a: !!str 1\n    b: yes", "SERVICE@1{a=1@2 b=yes@3}"),
+        ("service: {a: 'x', b: http://h:80/p?q=1#f}", "SERVICE@1{a=x@1 b=http://h:80/p?q=1#f@1}"),
+        (
+            "service:\n  a: ${X}\n  b: $k['x']\n  c: x'y\"z",
+            "SERVICE@1{a=${X}@2 b=$k['x']@3 c=x'y\"z@4}",
+        ),
+        ("service:\n  a: one\n    two\n  \"b\": \"x\\\n    y\"", "SERVICE@1{a=one two@2 b=xy@4}"),
+        ("plugins:\n- a\n- b\n", "PLUGINS@1{path=a@2 path=b@3}"),
+        ("? plugins\n: - a", "PLUGINS@1{path=a@2}"),
+        (
+            "service:\n  a: -1\n  b: - 1",
+            "E m.yaml:3: not YAML at column 6: block sequence entries are not allowed in this context",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(drawn_one(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn keys_may_be_in_camel_case() {
     let cases = [
         ("logGroupName", "log_group_name"),
@@ -136,7 +160,7 @@ pipeline:
 ";
     let expected = "\
 INPUT@3{name=forward@3 PROCESSOR@6{name=grep@6 exclude=log drop@7 condition@8{op=or@9 \
-rule@11{field=$a@11 op=eq@11 value=x@11} rule@12{field=$b@12 op=in@13 value=y@14 value=z@14}}} \
+RULE@11{field=$a@11 op=eq@11 value=x@11} RULE@12{field=$b@12 op=in@13 value=y@14 value=z@14}}} \
 PROCESSOR@15{name=modify@15 condition=Key_Exists a@16}}
 W m.yaml:17: processors: metrics: has no effect here: there are only logs";
     assert_eq!(drawn_one(text), expected);
