@@ -8,4 +8,4 @@ mod scan;
 mod transcode;
 
 pub use scan::{DisorderAt, JsonScanner};
-pub use transcode::{JsonError, Pair, Transcoder};
+pub use transcode::{JsonError, Object, Pair, Transcoder};

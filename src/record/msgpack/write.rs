@@ -1,5 +1,8 @@
 //! Appends msgpack values to a buffer, each in its shortest form. Must not know what they mean.
 
+/// Bytes before a text of any length.
+const STR_HEADER_BYTES_MAX: usize = 5;
+
 /// Writes values to the end of a `Vec<u8>`.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -80,6 +83,25 @@ impl<'a> Writer<'a> {
             self.head(0xdb, length.to_be_bytes());
         }
         self.raw(text);
+    }
+
+    /// Text that `write` appends to the buffer, at most 4 GiB - 1.
+    pub fn str_with<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let start = self.out.len();
+        // Room for the longest header; the text moves up to the one it needs.
+        self.out.extend_from_slice(&[0; STR_HEADER_BYTES_MAX]);
+        let text = self.out.len();
+        let result = write(self.out);
+        let length = self.out.len().saturating_sub(text);
+        let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let header: &[u8] = match length {
+            0..=31 => &[0xa0 | d],
+            32..=0xff => &[0xd9, d],
+            0x100..=0xffff => &[0xda, c, d],
+            _ => &[0xdb, a, b, c, d],
+        };
+        self.out.splice(start..text, header.iter().copied());
+        result
     }
 
     /// Bytes. Cut at 4 GiB - 1, the most msgpack can say.
@@ -175,6 +197,18 @@ mod tests {
         assert_eq!(lengths(&[0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000]), [1, 2, 2, 3, 3, 5]);
         assert_eq!(lengths(&[-32, -33, -128, -129, -32_768, -32_769]), [1, 2, 2, 3, 3, 5]);
         assert_eq!(lengths(&[0xffff_ffff, 0x1_0000_0000, i64::MIN]), [5, 9, 9]);
+    }
+
+    #[test]
+    fn text_that_is_written_in_place_is_as_any_other() {
+        for length in [0, 31, 32, 255, 256, 65_535, 65_536] {
+            let text = vec![b'x'; length];
+            let in_place = written(|w| {
+                w.nil();
+                w.str_with(|out| out.extend_from_slice(&text));
+            });
+            assert_eq!(in_place[1..], written(|w| w.str(&text)), "{length}");
+        }
     }
 
     #[test]

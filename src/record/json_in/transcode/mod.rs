@@ -1,9 +1,18 @@
 //! Turns JSON text into msgpack, in one pass, without recursion and without a tree in between.
 //!
 //! Grammar: RFC 8259, but control characters and bytes that are not UTF-8 may stand in strings as
-//! they are: a log line is worth more than a rule.
+//! they are: a log line is worth more than a rule. Where the line is kept in any case, a strict
+//! transcoder leaves control characters and numbers beyond any double to it.
+
+mod cursor;
+
+use smallvec::SmallVec;
 
 use crate::record::msgpack::Writer;
+use cursor::Cursor;
+
+/// Containers in each other for which the stack needs no memory of its own.
+const OPEN_INLINE: usize = 8;
 
 /// Why text is no JSON value that can be a record. Nothing was written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -34,12 +43,24 @@ pub struct Pair<'a> {
     pub text: &'a [u8],
 }
 
+/// What became of an object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Object {
+    /// Offset behind it in the text.
+    pub end: usize,
+    /// Pairs of key and value that were written.
+    pub pairs: u32,
+}
+
 /// Transcodes values one after the other; keeps its stack between them.
 #[derive(Debug)]
 pub struct Transcoder {
     depth_max: usize,
-    open: Vec<Open>,
+    is_strict: bool,
+    open: Stack,
 }
+
+type Stack = SmallVec<[Open; OPEN_INLINE]>;
 
 /// A container whose end was not met yet.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +87,14 @@ impl Transcoder {
     /// Takes values of at most that many containers in each other.
     #[must_use]
     pub const fn new(depth_max: usize) -> Self {
-        Self { depth_max, open: Vec::new() }
+        Self { depth_max, is_strict: false, open: SmallVec::new_const() }
+    }
+
+    /// As [`Transcoder::new`], and refuses control characters in strings and numbers that no double
+    /// holds.
+    #[must_use]
+    pub const fn strict(depth_max: usize) -> Self {
+        Self { depth_max, is_strict: true, open: SmallVec::new_const() }
     }
 
     /// Appends the first value of the text as msgpack to `out`, with `extra` as its last pair if it
@@ -83,8 +111,30 @@ impl Transcoder {
     ) -> Result<usize, JsonError> {
         let length = out.len();
         self.open.clear();
-        let mut run = Run { text, at: 0, extra, out, open: &mut self.open };
+        let mut run =
+            Run { cursor: Cursor::new(text, self.is_strict), extra, out, open: &mut self.open };
         let result = run.value(self.depth_max);
+        if result.is_err() {
+            out.truncate(length);
+        }
+        result
+    }
+
+    /// Appends the pairs of the object that the text begins with, without a header before them.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`], also where the text begins with another value; `out` is as before then.
+    pub fn transcode_pairs(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<Object, JsonError> {
+        let length = out.len();
+        self.open.clear();
+        let mut run = Run {
+            cursor: Cursor::new(text, self.is_strict),
+            extra: None,
+            out,
+            open: &mut self.open,
+        };
+        let result = run.pairs(self.depth_max);
         if result.is_err() {
             out.truncate(length);
         }
@@ -94,21 +144,55 @@ impl Transcoder {
 
 /// One pass over one text.
 struct Run<'a> {
-    text: &'a [u8],
-    at: usize,
+    cursor: Cursor<'a>,
     extra: Option<Pair<'a>>,
     out: &'a mut Vec<u8>,
-    open: &'a mut Vec<Open>,
+    open: &'a mut Stack,
 }
 
 impl Run<'_> {
+    fn pairs(&mut self, depth_max: usize) -> Result<Object, JsonError> {
+        if self.cursor.significant()? != b'{' {
+            return Err(self.cursor.malformed());
+        }
+        // The object is one container itself.
+        let Some(within_max) = depth_max.checked_sub(1) else {
+            return Err(JsonError::TooDeep { depth_max });
+        };
+        self.cursor.at += 1;
+        let mut pairs = 0;
+        if self.cursor.significant()? == b'}' {
+            self.cursor.at += 1;
+            return Ok(Object { end: self.cursor.at, pairs });
+        }
+        loop {
+            self.key()?;
+            self.value(within_max).map_err(|error| match error {
+                JsonError::TooDeep { .. } => JsonError::TooDeep { depth_max },
+                JsonError::Truncated | JsonError::Malformed { .. } => error,
+            })?;
+            pairs += 1;
+            match self.cursor.significant()? {
+                b'}' => {
+                    self.cursor.at += 1;
+                    return Ok(Object { end: self.cursor.at, pairs });
+                }
+                b',' => {
+                    self.cursor.at += 1;
+                    self.cursor.significant()?;
+                }
+                _ => return Err(self.cursor.malformed()),
+            }
+        }
+    }
+
     fn value(&mut self, depth_max: usize) -> Result<usize, JsonError> {
         let mut expect = Expect::Value { or_end: false };
         loop {
             if matches!(expect, Expect::Next) && self.open.is_empty() {
-                return Ok(self.at);
+                return Ok(self.cursor.at);
             }
-            let byte = self.significant()?;
+            let byte = self.cursor.significant()?;
             expect = match (expect, byte) {
                 (Expect::Value { .. }, b'{' | b'[') => {
                     if self.open.len() >= depth_max {
@@ -124,21 +208,30 @@ impl Run<'_> {
                     Expect::Next
                 }
                 (Expect::Key { .. }, b'"') => {
-                    self.string()?;
-                    if self.significant()? != b':' {
-                        return Err(self.malformed());
-                    }
-                    self.at += 1;
+                    self.key()?;
                     Expect::Value { or_end: false }
                 }
                 (Expect::Next, b',') => self.next(),
-                (Expect::Key { .. } | Expect::Next, _) => return Err(self.malformed()),
+                (Expect::Key { .. } | Expect::Next, _) => return Err(self.cursor.malformed()),
             };
         }
     }
 
+    /// A key and its colon.
+    fn key(&mut self) -> Result<(), JsonError> {
+        if self.cursor.peek()? != b'"' {
+            return Err(self.cursor.malformed());
+        }
+        self.string()?;
+        if self.cursor.significant()? != b':' {
+            return Err(self.cursor.malformed());
+        }
+        self.cursor.at += 1;
+        Ok(())
+    }
+
     fn begin(&mut self, is_object: bool) -> Expect {
-        self.at += 1;
+        self.cursor.at += 1;
         self.open.push(Open { is_object, header_at: self.out.len(), count: 0 });
         // The count comes at the end; 16 bits hold nearly every one.
         self.out.extend_from_slice(&[if is_object { 0xde } else { 0xdc }, 0, 0]);
@@ -146,7 +239,7 @@ impl Run<'_> {
     }
 
     fn next(&mut self) -> Expect {
-        self.at += 1;
+        self.cursor.at += 1;
         match self.open.last_mut() {
             Some(open) => {
                 open.count += 1;
@@ -162,8 +255,8 @@ impl Run<'_> {
 
     fn end(&mut self, is_object: bool) -> Result<Expect, JsonError> {
         let open = self.open.last().copied().filter(|open| open.is_object == is_object);
-        let Some(Open { header_at, count, .. }) = open else { return Err(self.malformed()) };
-        self.at += 1;
+        let Some(Open { header_at, count, .. }) = open else { return Err(self.cursor.malformed()) };
+        self.cursor.at += 1;
         self.open.pop();
         // A container with anything in it has one value more than commas.
         let is_empty = self.out.len() == header_at + 3;
@@ -199,159 +292,75 @@ impl Run<'_> {
             b't' => self.word(b"true", 0xc3),
             b'f' => self.word(b"false", 0xc2),
             b'n' => self.word(b"null", 0xc0),
-            _ => Err(self.malformed()),
+            _ => Err(self.cursor.malformed()),
         }
     }
 
     fn word(&mut self, word: &[u8], code: u8) -> Result<(), JsonError> {
         for byte in word {
-            if self.peek()? != *byte {
-                return Err(self.malformed());
+            if self.cursor.peek()? != *byte {
+                return Err(self.cursor.malformed());
             }
-            self.at += 1;
+            self.cursor.at += 1;
         }
         self.out.push(code);
         Ok(())
     }
 
     fn number(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        self.at += usize::from(self.peek()? == b'-');
-        match self.peek()? {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits()?,
-            _ => return Err(self.malformed()),
+        let start = self.cursor.at;
+        self.cursor.at += usize::from(self.cursor.peek()? == b'-');
+        match self.cursor.peek()? {
+            b'0' => self.cursor.at += 1,
+            b'1'..=b'9' => self.cursor.digits()?,
+            _ => return Err(self.cursor.malformed()),
         }
         let mut is_integer = true;
-        if self.peek().is_ok_and(|byte| byte == b'.') {
+        if self.cursor.peek().is_ok_and(|byte| byte == b'.') {
             is_integer = false;
-            self.at += 1;
-            self.digits()?;
+            self.cursor.at += 1;
+            self.cursor.digits()?;
         }
-        if self.peek().is_ok_and(|byte| matches!(byte, b'e' | b'E')) {
+        if self.cursor.peek().is_ok_and(|byte| matches!(byte, b'e' | b'E')) {
             is_integer = false;
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek()?, b'+' | b'-'));
-            self.digits()?;
+            self.cursor.at += 1;
+            self.cursor.at += usize::from(matches!(self.cursor.peek()?, b'+' | b'-'));
+            self.cursor.digits()?;
         }
-        let text = self.text.get(start..self.at).and_then(|text| str::from_utf8(text).ok());
-        let text = text.ok_or_else(|| self.malformed())?;
+        let text =
+            self.cursor.text.get(start..self.cursor.at).and_then(|text| str::from_utf8(text).ok());
+        let text = text.ok_or_else(|| self.cursor.malformed())?;
         let mut writer = Writer::new(self.out);
         // `-0` is no integer: its sign would be lost.
         match (text.parse::<u64>(), text.parse::<i64>()) {
             (Ok(number), _) if is_integer => writer.uint(number),
             (_, Ok(number)) if is_integer && number != 0 => writer.int(number),
             // Never refuses: what is beyond the range reads as infinite.
-            _ => writer.f64(text.parse::<f64>().unwrap_or(f64::NAN)),
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), JsonError> {
-        if !self.peek()?.is_ascii_digit() {
-            return Err(self.malformed());
-        }
-        while self.peek().is_ok_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
+            _ => {
+                let number = text.parse::<f64>().unwrap_or(f64::NAN);
+                if self.cursor.is_strict && !number.is_finite() {
+                    return Err(self.cursor.malformed());
+                }
+                writer.f64(number);
+            }
         }
         Ok(())
     }
 
     fn string(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        let length = self.plain()?;
-        let plain = self.text.get(self.at..self.at + length).unwrap_or_default();
-        self.at += length;
-        if self.peek()? == b'"' {
-            self.at += 1;
-            Writer::new(self.out).str(plain);
+        self.cursor.at += 1;
+        let plain = self.cursor.plain()?;
+        let mut writer = Writer::new(self.out);
+        if self.cursor.peek()? == b'"' {
+            self.cursor.at += 1;
+            writer.str(plain);
             return Ok(());
         }
-        let mut text = plain.to_vec();
-        while self.peek()? == b'\\' {
-            self.at += 1;
-            self.escape(&mut text)?;
-            let length = self.plain()?;
-            text.extend_from_slice(self.text.get(self.at..self.at + length).unwrap_or_default());
-            self.at += length;
-        }
-        self.at += 1;
-        Writer::new(self.out).str(&text);
-        Ok(())
+        writer.str_with(|text| {
+            text.extend_from_slice(plain);
+            self.cursor.escaped(text)
+        })
     }
-
-    /// How many bytes there are before the next quote or backslash.
-    fn plain(&self) -> Result<usize, JsonError> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        memchr::memchr2(b'"', b'\\', rest).ok_or(JsonError::Truncated)
-    }
-
-    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), JsonError> {
-        let byte = self.peek()?;
-        text.push(match byte {
-            b'"' | b'\\' | b'/' => byte,
-            b'b' => 0x08,
-            b'f' => 0x0c,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => return self.unicode(text),
-            _ => return Err(self.malformed()),
-        });
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Reads `uXXXX`, and the second half of a pair; half a pair alone becomes U+FFFD.
-    fn unicode(&mut self, text: &mut Vec<u8>) -> Result<(), JsonError> {
-        let unit = self.unit()?;
-        let mut code = u32::from(unit);
-        if (0xd800..0xdc00).contains(&unit) && self.text.get(self.at..).is_some_and(is_low_half) {
-            self.at += 1;
-            let low = u32::from(self.unit()?);
-            code = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        }
-        let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        Ok(())
-    }
-
-    fn unit(&mut self) -> Result<u16, JsonError> {
-        self.at += 1;
-        let mut unit = 0;
-        for _ in 0..4 {
-            let digit = char::from(self.peek()?).to_digit(16).ok_or_else(|| self.malformed())?;
-            unit = unit << 4 | digit;
-            self.at += 1;
-        }
-        u16::try_from(unit).map_err(|_| self.malformed())
-    }
-
-    fn significant(&mut self) -> Result<u8, JsonError> {
-        while matches!(self.peek()?, b' ' | b'\t' | b'\r' | b'\n') {
-            self.at += 1;
-        }
-        self.peek()
-    }
-
-    fn peek(&self) -> Result<u8, JsonError> {
-        self.text.get(self.at).copied().ok_or(JsonError::Truncated)
-    }
-
-    const fn malformed(&self) -> JsonError {
-        JsonError::Malformed { at: self.at }
-    }
-}
-
-/// Whether the text goes on with the escape of a pair's second half, `\uDC00` to `\uDFFF`.
-fn is_low_half(text: &[u8]) -> bool {
-    let half = text.strip_prefix(b"\\u").and_then(|rest| rest.first_chunk::<4>());
-    half.is_some_and(|[a, b, c, d]| {
-        matches!(a, b'd' | b'D')
-            && matches!(b, b'c'..=b'f' | b'C'..=b'F')
-            && c.is_ascii_hexdigit()
-            && d.is_ascii_hexdigit()
-    })
 }
 
 #[cfg(test)]

@@ -80,6 +80,46 @@ fn a_pair_more_goes_to_the_outermost_object_only() {
     assert_eq!(out, expected);
 }
 
+fn pairs(text: &str) -> Result<(Object, Vec<u8>), JsonError> {
+    let mut out = b"before".to_vec();
+    let object = Transcoder::new(8).transcode_pairs(text.as_bytes(), &mut out);
+    assert!(out.starts_with(b"before") && (object.is_ok() || out.len() == 6));
+    object.map(|object| (object, out.split_off(6)))
+}
+
+#[test]
+fn the_pairs_of_an_object_come_without_its_header() {
+    let (object, out) = pairs(r#" {"a":{"b":[1]} , "a" :2} x"#).expect("an object");
+    assert_eq!(object, Object { end: 25, pairs: 2 });
+    assert_eq!(out, b"\xa1a\xde\x00\x01\xa1b\xdc\x00\x01\x01\xa1a\x02");
+    assert_eq!(pairs("{ }"), Ok((Object { end: 3, pairs: 0 }, Vec::new())));
+    for text in
+        ["", "[]", "1", "{", "{,}", "{\"a\"}", "{\"a\":1,}", "{\"a\":1 2}", "{\"a\":}", "{1:1}"]
+    {
+        assert!(pairs(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_strict_transcoder_leaves_control_characters_and_infinite_numbers_alone() {
+    let strict = |text: &str| {
+        Transcoder::strict(8).transcode(text.as_bytes(), None, &mut Vec::new()).is_ok()
+    };
+    for text in ["\"a\tb\"", "{\"\u{1}\":1}", "\"\\n\n\"", "1e400", "[-1e400]"] {
+        assert!(!strict(text) && transcode(text.as_bytes()).is_ok(), "{text:?}");
+    }
+    for text in ["{\n\"a\":\"\\u0001\\n é\u{7f}\"\t}", "1e308"] {
+        assert!(strict(text), "{text:?}");
+    }
+}
+
+#[test]
+fn an_object_without_header_counts_as_a_container() {
+    let nested = |depth| pairs(&format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth)));
+    assert!(nested(7).is_ok());
+    assert_eq!(nested(8).map(|_| ()), Err(JsonError::TooDeep { depth_max: 8 }));
+}
+
 #[test]
 fn a_container_takes_more_values_than_16_bits_count() {
     let text = format!("[{}0]", "0,".repeat(65_535));
@@ -138,6 +178,19 @@ proptest! {
         let range = text.contains(['e', 'E']);
         prop_assume!(!range || ours != Some(true));
         prop_assert_eq!(ours == Some(true), serde_json::from_str::<Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn an_object_has_the_same_pairs_with_its_header_and_without(
+        text in r#"[{][\[\]{}",:0-9.eE+\-a\\n tru]{0,12}"#,
+    ) {
+        match (transcode(text.as_bytes()), pairs(&text)) {
+            (Ok((end, out)), Ok((object, pairs))) => {
+                prop_assert_eq!((end, &out[3..]), (object.end, &pairs[..]));
+                prop_assert_eq!(out[2], u8::try_from(object.pairs).expect("few"));
+            }
+            (with, without) => prop_assert_eq!(with.map(|_| ()), without.map(|_| ())),
+        }
     }
 
     #[test]
