@@ -2,6 +2,8 @@
 //!
 //! Not known here: how the pattern is written, and who asks.
 
+use std::ops::Range;
+
 use super::{BACKTRACK_STEPS_MAX, Matcher, Pattern};
 
 /// A search was given up at [`BACKTRACK_STEPS_MAX`] steps back.
@@ -15,7 +17,7 @@ pub struct Captures<'t>(Found<'t>);
 
 #[derive(Debug)]
 enum Found<'t> {
-    Whole(&'t [u8]),
+    Whole(usize, &'t [u8]),
     Groups(fancy_regex::Captures<'t, [u8]>),
 }
 
@@ -28,9 +30,9 @@ impl Pattern {
     pub fn captures<'t>(&self, value: &'t [u8]) -> Result<Option<Captures<'t>>, StepLimit> {
         match &self.matcher {
             Matcher::Literal(finder) => {
-                let end = |start| start + finder.needle().len();
-                let whole = finder.find(value).and_then(|start| value.get(start..end(start)));
-                Ok(whole.map(|whole| Captures(Found::Whole(whole))))
+                let Some(start) = finder.find(value) else { return Ok(None) };
+                let whole = value.get(start..start + finder.needle().len());
+                Ok(whole.map(|whole| Captures(Found::Whole(start, whole))))
             }
             Matcher::Regex(search) => {
                 let found = search.regex(value).captures(value).map_err(|_| StepLimit)?;
@@ -64,8 +66,17 @@ impl<'t> Captures<'t> {
     #[must_use]
     pub fn get(&self, group: usize) -> Option<&'t [u8]> {
         match &self.0 {
-            Found::Whole(whole) => (group == 0).then_some(*whole),
+            Found::Whole(_, whole) => (group == 0).then_some(*whole),
             Found::Groups(found) => found.get(group).map(|group| group.as_bytes()),
+        }
+    }
+
+    /// Where in the value a group matched, as [`Captures::get`].
+    #[must_use]
+    pub fn range(&self, group: usize) -> Option<Range<usize>> {
+        match &self.0 {
+            Found::Whole(start, whole) => (group == 0).then_some(*start..start + whole.len()),
+            Found::Groups(found) => found.get(group).map(|group| group.start()..group.end()),
         }
     }
 }
@@ -88,6 +99,17 @@ mod tests {
         assert_eq!(groups(r"(a)|(b)", "b"), Some(vec![Some("b"), None, Some("b")]));
         assert_eq!(groups("literal", "a literal."), Some(vec![Some("literal")]));
         assert_eq!((groups("literal", ""), groups(r"\d+", "x")), (None, None));
+    }
+
+    #[test]
+    fn a_group_is_where_its_text_is() {
+        for pattern in [r"b(c)?", "b"] {
+            let pattern = Pattern::new(pattern).expect("a pattern");
+            let captures = pattern.captures(b"abd").expect("few steps").expect("found");
+            let range = captures.range(0).expect("the whole");
+            assert_eq!((range.clone(), captures.get(0)), (1..2, b"abd".get(range)));
+            assert_eq!(captures.range(1), None);
+        }
     }
 
     #[test]
