@@ -23,8 +23,8 @@
 //!
 //! # Reading order
 //!
-//! [`input::connection`] → [`input::forward::decode`] → [`ring`] → [`ingest`] → [`filter`] →
-//! [`router`] → [`buffer`] → [`output::cloudwatch_logs`] → its `delivery`, `stream`, `batch`,
+//! [`input::connection`] → [`input::forward::decode`] → [`ring`] → [`ingest`] → [`filter`] (with
+//! [`parser`]) → [`router`] → [`buffer`] → [`output::cloudwatch_logs`] → its `delivery`, `stream`, `batch`,
 //! `message`, `escape`, `sender` → [`ledger`].
 //!
 //! # Who may import whom
@@ -45,6 +45,7 @@ pub mod ring;
 
 pub mod filter;
 pub mod ingest;
+pub mod parser;
 pub mod router;
 
 pub mod buffer;
