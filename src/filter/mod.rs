@@ -4,6 +4,7 @@
 
 pub mod condition;
 pub mod grep;
+pub mod parser;
 pub mod partial_message;
 pub mod record_modifier;
 
@@ -18,6 +19,8 @@ use crate::chunk::Chunk;
 pub enum Filter {
     /// Keeps or drops records by their fields.
     Grep(grep::Grep),
+    /// Takes the text of a field apart.
+    Parser(parser::ParserFilter),
     /// Adds and removes fields.
     RecordModifier(record_modifier::RecordModifier),
 }
@@ -39,6 +42,7 @@ impl Filter {
         let _ = pass;
         match self {
             Self::Grep(filter) => filter.apply(chunk),
+            Self::Parser(filter) => Some(filter.apply(chunk)),
             Self::RecordModifier(filter) => filter.apply(chunk),
         }
     }
@@ -47,7 +51,7 @@ impl Filter {
     #[must_use]
     pub fn is_holding(&self) -> bool {
         match self {
-            Self::Grep(_) | Self::RecordModifier(_) => false,
+            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => false,
         }
     }
 
@@ -55,7 +59,7 @@ impl Filter {
     #[must_use]
     pub fn wakes_at(&self) -> Option<Instant> {
         match self {
-            Self::Grep(_) | Self::RecordModifier(_) => None,
+            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
 
@@ -64,7 +68,7 @@ impl Filter {
     pub fn expired(&mut self, now: Instant) -> Option<Chunk> {
         let _ = now;
         match self {
-            Self::Grep(_) | Self::RecordModifier(_) => None,
+            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
 
@@ -72,7 +76,7 @@ impl Filter {
     #[must_use]
     pub fn pending(&mut self) -> Option<Chunk> {
         match self {
-            Self::Grep(_) | Self::RecordModifier(_) => None,
+            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
 }

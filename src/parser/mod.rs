@@ -96,5 +96,29 @@ impl Parser {
     }
 }
 
+/// Of one name there is one parser in a configuration.
+impl PartialEq for Parser {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Parser {}
+
+/// Parsers for tests.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::*;
+    use crate::option::{Options, Policy, section};
+
+    /// A parser of these options.
+    pub(crate) fn parser(name: &str, options: &[(&str, &str)]) -> Parser {
+        let lines = [&[("name", name)], options].concat();
+        let policy = Policy::Service { strict: config::STRICT };
+        let mut options = Options::read(section(&lines), config::OPTIONS, &[], policy);
+        Parser::from_options(&mut options, &Zone::UTC).expect("a parser")
+    }
+}
+
 #[cfg(test)]
 mod tests;

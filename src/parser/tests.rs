@@ -4,17 +4,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::option::{Options, Policy, section};
 use crate::record::{json_out, map};
 
 /// 2023-11-14T22:13:20Z.
 const NOW: EventTime = EventTime::from_parts(1_700_000_000, 0);
 
 fn parser(options: &[(&str, &str)]) -> Parser {
-    let lines = [&[("name", "p")], options].concat();
-    let policy = Policy::Service { strict: config::STRICT };
-    let mut options = Options::read(section(&lines), config::OPTIONS, &[], policy);
-    Parser::from_options(&mut options, &Zone::UTC).expect("a parser")
+    fixture::parser("p", options)
 }
 
 /// The pairs as JSON, in their order, and what else the text came to.

@@ -132,9 +132,13 @@ impl<'a> MapWriter<'a> {
 
     /// Writes the number of pairs, in its shortest form.
     pub fn end(self) {
-        let mut header = Vec::new();
-        Writer::new(&mut header).map_header(self.pairs);
-        self.out.splice(self.start..=self.start, header);
+        let [a, b, c, d] = self.pairs.to_be_bytes();
+        let header: &[u8] = match self.pairs {
+            0..=15 => &[0x80 | d],
+            16..=0xffff => &[0xde, c, d],
+            _ => &[0xdf, a, b, c, d],
+        };
+        self.out.splice(self.start..=self.start, header.iter().copied());
     }
 }
 
