@@ -12,6 +12,7 @@ use crate::config::{
     OutputKind, Problem, Service,
 };
 use crate::filter::grep::config::{LogicalOp, Rule};
+use crate::filter::parser::config::{Config as Parser, Key};
 use crate::input::forward::config::Listener;
 use crate::input::tcp::config::Format;
 use crate::output::cloudwatch_logs::config::{Config as CloudwatchLogs, LogGroupName, StreamName};
@@ -142,6 +143,7 @@ fn filter(filter: &FilterConfig) -> String {
             let rules: Vec<_> = config.rules.iter().map(rule).collect();
             format!("{tags}: {}", rules.join(joint))
         }
+        FilterKind::Parser(config) => format!("{tags}: {}", parser(config)),
         FilterKind::RecordModifier(config) => {
             let mut acts = Vec::new();
             if !config.remove_keys.is_empty() {
@@ -158,6 +160,16 @@ fn filter(filter: &FilterConfig) -> String {
             format!("{tags}: {}", acts.join(", "))
         }
     }
+}
+
+fn parser(config: &Parser) -> String {
+    let key = match &config.key {
+        Key::Field(key) => String::from_utf8_lossy(key).into_owned(),
+        Key::Path(path) => path.to_string(),
+    };
+    let names: Vec<_> = config.parsers.iter().map(|parser| parser.name()).collect();
+    let others = if config.reserve_data { "keeps" } else { "drops" };
+    format!("takes {key} apart by {}, {others} the other fields", names.join(", else "))
 }
 
 fn rule(rule: &Rule) -> String {

@@ -19,6 +19,7 @@ use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::filter::Filter;
 use crate::filter::grep::Grep;
+use crate::filter::parser::ParserFilter;
 use crate::filter::record_modifier::RecordModifier;
 use crate::ingest::{self, Ingest, Outlet, Stage};
 use crate::input::listener::{Address, BindError, Listener, Protocol, default_tag};
@@ -287,6 +288,7 @@ fn stages(filters: Vec<FilterConfig>, telemetry: &mut Telemetry) -> Vec<Stage> {
 fn make_filter(kind: FilterKind) -> Filter {
     match kind {
         FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
+        FilterKind::Parser(config) => Filter::Parser(ParserFilter::new(config)),
         FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),
     }
 }
@@ -333,6 +335,7 @@ async fn listen(input: InputConfig, counters: Arc<InputCounters>) -> Result<List
             let options = tcp::decode::DecodeOptions {
                 object_bytes_max: config.object_bytes_max,
                 source_address,
+                parser: config.parser,
                 ..tcp::decode::DecodeOptions::new(
                     format,
                     default_tag(input.tag.as_deref(), &input.name),

@@ -41,7 +41,10 @@ pub fn manual() -> String {
 
 /// All sections of the reference, in its order. Tables that several plugins share come last.
 pub(super) fn sections() -> Vec<Section> {
-    let mut sections = vec![("[SERVICE]".to_owned(), vec![super::service::OPTIONS])];
+    let mut sections = vec![
+        ("[SERVICE]".to_owned(), vec![super::service::OPTIONS]),
+        ("[PARSER]".to_owned(), vec![crate::parser::config::OPTIONS]),
+    ];
     let mut add = |kind: &str, name: &str, Tables { own, shared }: Tables| {
         let other = |table: &&Table| !tables::ALL.contains(*table);
         let tables = std::iter::once(own).chain(shared.iter().filter(other).copied());

@@ -6,6 +6,7 @@
 use super::condition;
 use super::env::Environment;
 use super::expand::Expanded;
+use super::parsers::Parsers;
 use super::plugins::{self, Filter, Input, Output, Tables};
 use super::raw::SectionKind;
 use super::service::{self, LogLevel, Service};
@@ -22,6 +23,8 @@ pub(super) struct Context {
     pub(super) cloudwatch_logs: Defaults,
     /// `FLB_LOG_LEVEL`, which comes before `Log_Level`.
     pub(super) log_level: Option<String>,
+    /// `TZ`, the zone of this machine.
+    pub(super) tz: Option<String>,
 }
 
 impl Context {
@@ -31,6 +34,7 @@ impl Context {
         Self {
             cloudwatch_logs: Defaults { region: region.map(str::to_owned), names_from_task: false },
             log_level: environment.get("FLB_LOG_LEVEL").map(str::to_owned),
+            tz: environment.get("TZ").map(str::to_owned),
         }
     }
 }
@@ -66,7 +70,7 @@ pub(super) fn service(
 
 /// Builds the model. What cannot be used is in `report` and left out.
 pub(super) fn build(
-    sections: Vec<Expanded>,
+    mut sections: Vec<Expanded>,
     service: ServiceSection,
     context: &Context,
     report: &mut Report,
@@ -74,12 +78,14 @@ pub(super) fn build(
     let ServiceSection { service, options } = service;
     let has_storage_path = options.is_set("storage.path");
     report.append(options.into_report());
+    let parsers = Parsers::take(&mut sections, context.tz.as_deref(), report);
     let config =
         Config { service, inputs: vec![], filters: vec![], outputs: vec![], notes: vec![] };
     let count = |kind| sections.iter().filter(|section| section.kind == kind).count();
     let is_lone_pair = count(SectionKind::Input) == 1 && count(SectionKind::Output) == 1;
     let mut builder = Builder {
         config,
+        parsers,
         context,
         report,
         has_storage_path,
@@ -117,6 +123,7 @@ fn override_log_level(service: &mut Service, context: &Context, report: &mut Rep
 
 struct Builder<'a> {
     config: Config,
+    parsers: Parsers,
     context: &'a Context,
     report: &'a mut Report,
     has_storage_path: bool,
@@ -166,6 +173,7 @@ impl Builder<'_> {
             return;
         };
         let mut options = read(section, plugin.tables());
+        let find = |name: &str| self.parsers.get(name);
         let (default_name, kind) = match plugin {
             Input::Forward => (
                 format!("forward.{index}"),
@@ -173,7 +181,7 @@ impl Builder<'_> {
             ),
             Input::Tcp => (
                 format!("tcp.{index}"),
-                input::tcp::config::Config::from_options(&mut options).map(InputKind::Tcp),
+                input::tcp::config::Config::from_options(&mut options, find).map(InputKind::Tcp),
             ),
         };
         if options.bool("tls") {
@@ -259,6 +267,11 @@ impl Builder<'_> {
         let kind = match plugin {
             Filter::Grep => {
                 filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep)
+            }
+            Filter::Parser => {
+                let find = |name: &str| self.parsers.get(name);
+                filter::parser::config::Config::from_options(&mut options, find)
+                    .map(FilterKind::Parser)
             }
             Filter::RecordModifier => {
                 filter::record_modifier::config::Config::from_options(&mut options)

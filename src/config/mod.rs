@@ -16,6 +16,7 @@ mod expand;
 mod include;
 mod manual;
 mod meaning;
+mod parsers;
 mod plugins;
 mod raw;
 mod schema;
@@ -101,6 +102,8 @@ pub struct FilterConfig {
 pub enum FilterKind {
     /// `grep`.
     Grep(filter::grep::config::Config),
+    /// `parser`.
+    Parser(filter::parser::config::Config),
     /// `record_modifier`.
     RecordModifier(filter::record_modifier::config::Config),
 }

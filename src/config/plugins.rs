@@ -14,6 +14,7 @@ pub(super) enum Input {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Filter {
     Grep,
+    Parser,
     RecordModifier,
 }
 
@@ -124,8 +125,11 @@ impl Filter {
         found.map_or("", |(name, _)| name)
     }
 
-    pub(super) const ALL: &[(&'static str, Self)] =
-        &[("grep", Self::Grep), ("record_modifier", Self::RecordModifier)];
+    pub(super) const ALL: &[(&'static str, Self)] = &[
+        ("grep", Self::Grep),
+        ("parser", Self::Parser),
+        ("record_modifier", Self::RecordModifier),
+    ];
 
     /// Filters that only Fluent Bit has.
     pub(super) const ELSEWHERE: &[&'static str] = &[
@@ -143,7 +147,6 @@ impl Filter {
         "multiline",
         "nest",
         "nightfall",
-        "parser",
         "rewrite_tag",
         "stdout",
         "sysinfo",
@@ -158,6 +161,7 @@ impl Filter {
         let shared = &[tables::SECTION, tables::FILTER];
         match self {
             Self::Grep => Tables { own: filter::grep::config::OPTIONS, shared },
+            Self::Parser => Tables { own: filter::parser::config::OPTIONS, shared },
             Self::RecordModifier => {
                 Tables { own: filter::record_modifier::config::OPTIONS, shared }
             }

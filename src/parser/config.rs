@@ -89,12 +89,12 @@ pub enum Advice {
 }
 
 impl Parser {
-    /// Reads the options; `None` after a problem was reported. `system` is the zone of
+    /// Reads the options; `None` after a problem was reported. `tz` is the variable `TZ`, for
     /// `Time_System_Timezone`.
-    pub fn from_options(options: &mut Options, system: &Zone) -> Option<Self> {
+    pub fn from_options(options: &mut Options, tz: Option<&str>) -> Option<Self> {
         let name = required(options, "name");
         let format = required(options, "format");
-        let time = time_rule(options, system);
+        let time = time_rule(options, tz);
         let types = types(options);
         let decoders = decoders(options);
         let format = match format.as_deref() {
@@ -142,7 +142,7 @@ fn regex(options: &mut Options, time_key: Option<&[u8]>, types: &Types) -> Optio
     }
 }
 
-fn time_rule(options: &mut Options, system: &Zone) -> Option<TimeRule> {
+fn time_rule(options: &mut Options, tz: Option<&str>) -> Option<TimeRule> {
     let Some(format) = options.text("time_format") else {
         if options.is_set("time_zone") {
             options.refuse("time_zone", Fault::invalid(Refusal::NoTimeFormat));
@@ -154,7 +154,7 @@ fn time_rule(options: &mut Options, system: &Zone) -> Option<TimeRule> {
         options.refuse("time_format", Fault::invalid(refusal));
         return None;
     }
-    let zone = zone(options, system)?;
+    let zone = zone(options, tz)?;
     let key = options.text("time_key")?;
     let (keep, strict) = (options.bool("time_keep"), options.bool("time_strict"));
     let (rule, unknown) = TimeRule::new(&key, &format, zone, keep, strict);
@@ -165,7 +165,7 @@ fn time_rule(options: &mut Options, system: &Zone) -> Option<TimeRule> {
 }
 
 /// The zone of times that do not say theirs; `None` after a problem was reported.
-fn zone(options: &mut Options, system: &Zone) -> Option<Zone> {
+fn zone(options: &mut Options, tz: Option<&str>) -> Option<Zone> {
     let is_system = options.bool("time_system_timezone");
     let (name, offset) = (options.text("time_zone"), options.text("time_offset"));
     let (option, found) = match (name, offset) {
@@ -178,7 +178,7 @@ fn zone(options: &mut Options, system: &Zone) -> Option<Zone> {
             return None;
         }
         // With the machine's own zone Fluent Bit does not look at the offset.
-        _ if is_system => return Some(system.clone()),
+        _ if is_system => return Some(Zone::system(tz)),
         (Some(name), None) => ("time_zone", Zone::named(&name).map_err(Refusal::Zone)),
         (None, Some(offset)) => ("time_offset", Zone::offset(&offset).map_err(Refusal::Offset)),
         (None, None) => return Some(Zone::UTC),
@@ -214,7 +214,7 @@ mod tests {
     fn read(lines: &[(&str, &str)]) -> (Option<Parser>, String) {
         let policy = Policy::Service { strict: STRICT };
         let mut options = Options::read(section(lines), OPTIONS, &[], policy);
-        let parser = Parser::from_options(&mut options, &Zone::UTC);
+        let parser = Parser::from_options(&mut options, None);
         let report = options.into_report();
         let problems = report.problems.iter().map(|problem| format!("E {}", problem.fault));
         let notes = report.notes.iter().map(|note| format!("W {}", note.remark));

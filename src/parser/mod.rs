@@ -22,8 +22,6 @@ use regex::Regex;
 use time::TimeRule;
 use types::Types;
 
-pub use time::Zone;
-
 /// A parser with a name.
 #[derive(Clone, Debug)]
 pub struct Parser {
@@ -116,7 +114,7 @@ pub(crate) mod fixture {
         let lines = [&[("name", name)], options].concat();
         let policy = Policy::Service { strict: config::STRICT };
         let mut options = Options::read(section(&lines), config::OPTIONS, &[], policy);
-        Parser::from_options(&mut options, &Zone::UTC).expect("a parser")
+        Parser::from_options(&mut options, None).expect("a parser")
     }
 }
 

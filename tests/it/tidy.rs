@@ -51,7 +51,20 @@ const EDGES: [(&str, &[&str]); 27] = [
     ("ledger", &[]),
     ("chunk", &["clock", "ledger", "record"]),
     // The way. Input and output are two halves that meet in the buffer.
-    ("input", &["chunk", "clock", "ledger", "lifecycle", "option", "record", "ring", "telemetry"]),
+    (
+        "input",
+        &[
+            "chunk",
+            "clock",
+            "ledger",
+            "lifecycle",
+            "option",
+            "parser",
+            "record",
+            "ring",
+            "telemetry",
+        ],
+    ),
     ("ring", &["sync"]),
     ("filter", &["chunk", "ledger", "option", "parser", "record"]),
     ("parser", &["option", "record"]),
@@ -77,7 +90,7 @@ const EDGES: [(&str, &[&str]); 27] = [
     ),
     // Around it. Whoever reads options declares them with `option`; nobody on the way knows `config`.
     ("option", &[]),
-    ("config", &["filter", "input", "option", "output", "record"]),
+    ("config", &["filter", "input", "option", "output", "parser", "record"]),
     ("check", &["config", "filter", "input", "output", "record"]),
     ("cli", &["config"]),
     ("ecs", &["chunk", "http_get", "record"]),

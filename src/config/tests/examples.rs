@@ -108,6 +108,10 @@ fn every_configuration_of_awss_image_is_accepted_or_names_the_plugins_that_are_n
             "/fluent-bit/configs/plugin-metrics-parser.conf" => {
                 format!("[SERVICE]\n    Parsers_File {path}\n")
             }
+            // It takes the parser that a variable names.
+            "/ecs/filter-parser.conf" => format!(
+                "[SERVICE]\n    Parsers_File /fluent-bit/parsers/parsers.conf\n@INCLUDE {path}\n"
+            ),
             _ => format!("{BRIDGE}\n@INCLUDE {path} \n"),
         };
         files.insert(PathBuf::from("/fluent-bit/etc/fluent-bit.conf"), main.into_bytes());

@@ -15,6 +15,7 @@ mod examples;
 mod formats;
 mod golden;
 mod options;
+mod parsers;
 mod processors;
 
 fn environment(extra: &[(&str, &str)]) -> Environment {
@@ -23,8 +24,12 @@ fn environment(extra: &[(&str, &str)]) -> Environment {
     Environment::new(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())), None)
 }
 
+/// The text as `f.conf`, beside a `parsers.conf` with a parser `p`.
 fn load_text(text: &str, extra: &[(&str, &str)]) -> Result<Config, Errors> {
-    let files = BTreeMap::from([(PathBuf::from("f.conf"), text.as_bytes().to_vec())]);
+    let parser = "[PARSER]\n    Name p\n    Format json\n";
+    let files = [("f.conf", text), ("parsers.conf", parser)];
+    let files = files.map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
+    let files = BTreeMap::from(files);
     load(Path::new("f.conf"), &files, &environment(extra))
 }
 

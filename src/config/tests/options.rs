@@ -8,6 +8,7 @@ use crate::option::{Effect, Kind, Row};
 fn needed(plugin: &str) -> &'static str {
     match plugin {
         "cloudwatch_logs" => "region r\nlog_group_name g\nlog_stream_prefix p",
+        "parser" => "key_name log\nparser p",
         _ => "",
     }
 }
@@ -39,7 +40,8 @@ fn section(plugin: &Plugin, line: &str) -> String {
     let tags = if *kind == "INPUT" { "" } else { "Match *" };
     let lines = [line, tags].into_iter().chain(needed(name).lines());
     let lines = lines.map(|line| format!("    {line}\n")).collect::<String>();
-    format!("[{kind}]\n    Name {name}\n{lines}")
+    let parsers = "[SERVICE]\n    Parsers_File parsers.conf\n";
+    format!("[{kind}]\n    Name {name}\n{lines}{parsers}")
 }
 
 /// What a text comes to, without the places of its lines.

@@ -2,8 +2,11 @@
 //!
 //! Reference: Fluent Bit's manual, "TCP" input. Not known here: sockets.
 
+use std::sync::Arc;
+
 use crate::option::tables::PORT;
-use crate::option::{Fault, Kind, Options, Row, Table};
+use crate::option::{Fault, Kind, Options, Remark, Row, Table};
+use crate::parser::Parser;
 
 /// Where it listens. Of a repeated one the last counts.
 pub const ADDRESS: Table = &[
@@ -28,7 +31,7 @@ pub const OPTIONS: Table = &[
         "Kilobytes of the largest object or line; as chunk_size if not set",
     ),
     Row::new("source_address_key", Kind::Text, "Key under which to add the peer's address"),
-    Row::new("parser", Kind::Text, "Parser for each line").unsupported(),
+    Row::new("parser", Kind::Text, "Parser for each line; with it the format is none"),
     Row::new("workers", Kind::Text, "Threads of the input").without_effect(),
 ];
 
@@ -47,6 +50,8 @@ pub struct Config {
     pub object_bytes_max: usize,
     /// Key under which the peer's address is added to each record.
     pub source_address_key: Option<String>,
+    /// What takes each line apart, with [`Format::None`] only.
+    pub parser: Option<Arc<Parser>>,
 }
 
 /// What peers of a `tcp` input send.
@@ -64,24 +69,47 @@ pub enum Refusal {
     /// A size of nothing.
     #[error("expected a size of at least 1 kilobyte")]
     ZeroBytes,
+    /// A parser that nobody defines.
+    #[error("no parser of this name is defined; name its file with Parsers_File in [SERVICE]")]
+    NoParser,
+}
+
+/// What to know about options that can be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Advice {
+    /// A parser for lines beside a format of JSON.
+    #[error("takes lines, so that the format is none")]
+    Lines,
 }
 
 impl Config {
-    /// Reads the options; `None` after a problem was reported.
-    pub fn from_options(options: &mut Options) -> Option<Self> {
+    /// Reads the options; `None` after a problem was reported. `find` knows the parsers by name.
+    pub fn from_options(
+        options: &mut Options,
+        find: impl Fn(&str) -> Option<Arc<Parser>>,
+    ) -> Option<Self> {
         let name = if options.is_set("buffer_size") { "buffer_size" } else { "chunk_size" };
         let object_bytes_max = options.bytes(name).and_then(|bytes| usize::try_from(bytes).ok())?;
         if object_bytes_max == 0 {
             options.refuse(name, Fault::invalid(Refusal::ZeroBytes));
         }
+        let name = options.text("parser");
+        let parser = name.as_deref().and_then(find);
+        if name.is_some() && parser.is_none() {
+            options.refuse("parser", Fault::invalid(Refusal::NoParser));
+        }
         let is_json = options.text("format").as_deref() == Some("json");
+        if is_json && parser.is_some() {
+            options.remark("parser", Remark::plugin(Advice::Lines));
+        }
         let config = Self {
             listen: options.text("listen")?,
             port: options.integer("port")?,
-            format: if is_json { Format::Json } else { Format::None },
+            format: if is_json && parser.is_none() { Format::Json } else { Format::None },
             separator: unescaped(&options.text("separator")?),
             object_bytes_max,
             source_address_key: options.text("source_address_key"),
+            parser,
         };
         (!options.is_refused()).then_some(config)
     }
@@ -120,10 +148,12 @@ fn hex(text: &[u8]) -> Option<(u8, &[u8])> {
 mod tests {
     use super::*;
     use crate::option::{Policy, first_bad_row, section};
+    use crate::parser::fixture;
 
     fn read(lines: &[(&str, &str)]) -> Option<Config> {
         let mut options = Options::read(section(lines), OPTIONS, &[ADDRESS], Policy::Plugin);
-        Config::from_options(&mut options)
+        let known = Arc::new(fixture::parser("known", &[("format", "json")]));
+        Config::from_options(&mut options, |name| (name == "known").then(|| Arc::clone(&known)))
     }
 
     #[test]
@@ -140,6 +170,7 @@ mod tests {
             separator: vec![b'\n'],
             object_bytes_max: 32_768,
             source_address_key: None,
+            parser: None,
         };
         assert_eq!(read(&[]), Some(expected));
     }
@@ -169,7 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn a_parser_is_refused() {
-        assert_eq!(read(&[("parser", "json")]), None);
+    fn a_parser_takes_lines_and_has_to_be_defined() {
+        let config = read(&[("parser", "known"), ("format", "json")]).unwrap();
+        assert_eq!((config.format, config.parser.is_some()), (Format::None, true));
+        assert_eq!(read(&[("parser", "json"), ("format", "none")]), None);
     }
 }

@@ -1,8 +1,10 @@
 //! Turns the bytes of a tcp connection into items. Pure: no socket, no clock, no task.
 //!
 //! What a record is, the option `Format` says; see [`Format`]. Every record has the time of
-//! its receipt. An odd line costs only itself and is counted; only one too large ends the
+//! its receipt, unless a parser finds another. An odd line costs only itself and is counted; only one too large ends the
 //! connection.
+
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -10,6 +12,7 @@ use super::{json::JsonLines, lines::TextLines};
 pub use crate::input::item::{Item, OddReason, Progress};
 use crate::{
     input::item::{CHUNK_ENTRIES_MAX, Tally},
+    parser::Parser,
     record::{
         chunk::{Entries, Entry, RECORD_DEPTH_MAX, TaggedEntries},
         json_in::Pair,
@@ -61,6 +64,9 @@ pub struct DecodeOptions {
     pub depth_max: usize,
     /// A field to be appended to every record.
     pub source_address: Option<SourceAddress>,
+    /// What takes each text apart; one that it cannot take apart becomes `{"log": text}`. Not for
+    /// JSON.
+    pub parser: Option<Arc<Parser>>,
 }
 
 impl DecodeOptions {
@@ -73,6 +79,7 @@ impl DecodeOptions {
             object_bytes_max: OBJECT_BYTES_MAX,
             depth_max: RECORD_DEPTH_MAX,
             source_address: None,
+            parser: None,
         }
     }
 }
@@ -102,7 +109,7 @@ pub struct Decoder {
 /// How a connection is cut into records.
 #[derive(Debug)]
 enum Lines {
-    Json(JsonLines),
+    Json(Box<JsonLines>),
     Text(TextLines),
 }
 
@@ -110,10 +117,11 @@ impl Decoder {
     /// A decoder for a connection from its first byte on.
     #[must_use]
     pub fn new(options: DecodeOptions) -> Self {
-        let DecodeOptions { format, tag, object_bytes_max, depth_max, source_address } = options;
+        let DecodeOptions { format, tag, object_bytes_max, depth_max, source_address, parser } =
+            options;
         let lines = match format {
-            Format::Json => Lines::Json(JsonLines::new(depth_max)),
-            Format::None { separator } => Lines::Text(TextLines::new(separator)),
+            Format::Json => Lines::Json(Box::new(JsonLines::new(depth_max))),
+            Format::None { separator } => Lines::Text(TextLines::new(separator, parser)),
         };
         let object_bytes_max = object_bytes_max.min(OBJECT_BYTES_CEILING);
         Self { lines, tag, object_bytes_max, source_address }
@@ -168,7 +176,7 @@ impl Decoder {
 /// The records of one call, being written.
 #[derive(Debug)]
 pub(super) struct Records<'a> {
-    now: EventTime,
+    pub(super) now: EventTime,
     source: Option<Pair<'a>>,
     data: Vec<u8>,
     entries: Vec<Entry>,
@@ -187,6 +195,15 @@ impl<'a> Records<'a> {
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, Option<Pair<'a>>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.push_at(self.now, write)
+    }
+
+    /// As [`Records::push`], with a time of its own.
+    pub(super) fn push_at<E>(
+        &mut self,
+        time: EventTime,
+        write: impl FnOnce(&mut Vec<u8>, Option<Pair<'a>>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let start = self.data.len();
         if let Err(error) = write(&mut self.data, self.source) {
             self.data.truncate(start);
@@ -194,7 +211,7 @@ impl<'a> Records<'a> {
         }
         // A call ends long before 4 GiB: see `has_enough`.
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let entry = Entry { time: self.now, start: offset(start), end: offset(self.data.len()) };
+        let entry = Entry { time, start: offset(start), end: offset(self.data.len()) };
         self.entries.push(entry);
         Ok(())
     }

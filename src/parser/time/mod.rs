@@ -9,8 +9,7 @@ mod scan;
 mod zone;
 
 pub(super) use format::FORMAT_BYTES_MAX;
-pub use zone::Zone;
-pub(super) use zone::{NameError, OffsetError};
+pub(super) use zone::{NameError, OffsetError, Zone};
 
 use crate::record::time::EventTime;
 use format::TimeFormat;

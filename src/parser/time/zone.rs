@@ -11,7 +11,7 @@ use super::abbreviation;
 
 /// A clock's zone.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Zone {
+pub(in crate::parser) enum Zone {
     /// So many seconds ahead of UTC.
     Offset(i32),
     /// A zone with rules.
@@ -30,14 +30,14 @@ pub struct NameError;
 
 impl Zone {
     /// UTC.
-    pub const UTC: Self = Self::Offset(0);
+    pub(in crate::parser) const UTC: Self = Self::Offset(0);
 
     /// Reads `Z`, `+hhmm` and `+hh:mm`.
     ///
     /// # Errors
     ///
     /// The text is none of these.
-    pub fn offset(text: &str) -> Result<Self, OffsetError> {
+    pub(in crate::parser) fn offset(text: &str) -> Result<Self, OffsetError> {
         let (seconds, rest) = abbreviation::offset(text.as_bytes()).ok_or(OffsetError)?;
         let has_minutes = text.len() >= "+hhmm".len() || text == "Z";
         if rest.is_empty() && has_minutes { Ok(Self::Offset(seconds)) } else { Err(OffsetError) }
@@ -48,13 +48,13 @@ impl Zone {
     /// # Errors
     ///
     /// There is none.
-    pub fn named(name: &str) -> Result<Self, NameError> {
+    pub(in crate::parser) fn named(name: &str) -> Result<Self, NameError> {
         TimeZone::get(name).map(Self::Named).map_err(|_| NameError)
     }
 
     /// The zone of the machine: that of the variable `TZ`, else that of `/etc/localtime`, else UTC.
     #[must_use]
-    pub fn system(tz: Option<&str>) -> Self {
+    pub(in crate::parser) fn system(tz: Option<&str>) -> Self {
         let Some(tz) = tz else { return Self::Named(TimeZone::system()) };
         let name = tz.strip_prefix(':').unwrap_or(tz);
         let found = TimeZone::get(name).or_else(|_| TimeZone::posix(name));

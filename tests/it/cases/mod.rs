@@ -49,6 +49,7 @@ cases! {
     conf_include_twice
     conf_long_value
     conf_no_name
+    conf_parser_missing
     conf_parsers_missing_file
     conf_retry_limit_words
     conf_set_env
@@ -90,6 +91,7 @@ cases! {
     firelens_bridge
     firelens_default
     firelens_dup_container_names
+    firelens_external
     firelens_external_only
     firelens_null
     firelens_pattern_agent_test
@@ -115,6 +117,22 @@ cases! {
     match_both
     match_none
     match_wildcards
+    parser_bad_format
+    parser_decode_field_as
+    parser_duplicate_name
+    parser_envoy
+    parser_json_duplicate_keys
+    parser_json_escapes
+    parser_json_reserve
+    parser_json_time
+    parser_json_time_keep
+    parser_json_trailing_text
+    parser_nested_key
+    parser_one_missing
+    parser_regex_apache
+    parser_regex_types
+    parser_time_no_year
+    parser_time_strict
     rm_allow_and_remove
     rm_order
     rm_record
@@ -133,11 +151,15 @@ cases! {
     tcp_none_empty_line
     tcp_none_nul
     tcp_none_separator
+    tcp_parser
     yaml_basic
     yaml_classic_include
     yaml_flow_style
     yaml_include_missing
     yaml_includes
+    yaml_parsers
+    yaml_parsers_file
+    yaml_parsers_file_classic
     yaml_unknown_key
     yaml_unknown_option
 }

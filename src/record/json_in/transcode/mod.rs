@@ -331,10 +331,9 @@ impl Run<'_> {
             self.cursor.text.get(start..self.cursor.at).and_then(|text| str::from_utf8(text).ok());
         let text = text.ok_or_else(|| self.cursor.malformed())?;
         let mut writer = Writer::new(self.out);
-        // `-0` is no integer: its sign would be lost.
         match (text.parse::<u64>(), text.parse::<i64>()) {
             (Ok(number), _) if is_integer => writer.uint(number),
-            (_, Ok(number)) if is_integer && number != 0 => writer.int(number),
+            (_, Ok(number)) if is_integer => writer.int(number),
             // Never refuses: what is beyond the range reads as infinite.
             _ => {
                 let number = text.parse::<f64>().unwrap_or(f64::NAN);
