@@ -43,12 +43,14 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
 
 COPY packaging/entrypoint.sh /entrypoint.sh
-COPY packaging/etc/ /fluent-bit/etc/
+# Parsers are in two places: the agent mounts its configuration over /fluent-bit/etc.
+COPY packaging/etc/ packaging/parsers/ /fluent-bit/etc/
+COPY packaging/parsers/ /fluent-bit/parsers/
 COPY packaging/configs/ /fluent-bit/configs/
+COPY packaging/ecs/ /ecs/
 COPY --from=build /build/VERSION /AWS_FOR_FLUENT_BIT_VERSION
 COPY --from=build /build/target/release/firelane /fluent-bit/bin/fluent-bit
-RUN mkdir /fluent-bit/parsers \
-    && ln -s /fluent-bit/bin/fluent-bit /usr/local/bin/firelane
+RUN ln -s /fluent-bit/bin/fluent-bit /usr/local/bin/firelane
 
 # 2020: monitoring, when the configuration turns it on. 24224: forward.
 EXPOSE 2020 24224

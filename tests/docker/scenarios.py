@@ -56,6 +56,7 @@ def check_image(report, image):
     """The layout that task definitions rely on, by a container that looks."""
     paths = (
         "/entrypoint.sh /fluent-bit/bin/fluent-bit /fluent-bit/etc/fluent-bit.conf /fluent-bit/parsers "
+        "/fluent-bit/parsers/parsers.conf /fluent-bit/etc/parsers.conf /ecs/cloudwatch.conf "
         "/fluent-bit/configs/minimize-log-loss.conf /fluent-bit/configs/output-metrics-healthcheck.conf "
         "/AWS_FOR_FLUENT_BIT_VERSION /etc/ssl/certs/ca-certificates.crt"
     )

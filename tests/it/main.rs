@@ -21,6 +21,7 @@ mod options;
 mod pressure;
 mod process;
 mod rig;
+mod shipped;
 mod sockets;
 mod tcp_decode;
 mod tidy;
