@@ -1,7 +1,8 @@
-//! One plain HTTP/1.1 GET, bounded in time and in bytes.
+//! One plain HTTP/1.1 request without a body, bounded in time and in bytes.
 //!
-//! For endpoints on this host or link: the task metadata endpoint and our own admin server. No TLS,
-//! no redirects, no pool, one connection a request. Not known here: what the answer means.
+//! For endpoints on this host or link: metadata of the task and of the instance, and our own admin
+//! server. No TLS, no redirects, no pool, one connection a request. Not known here: what the answer
+//! means.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::HOST;
-use hyper::{Request, Uri};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -39,7 +40,7 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GetError {
-    /// The address is not `http://host[:port]/path`.
+    /// The address is not `http://host[:port]/path`, or a header holds what none may.
     #[error("address is not http://host/path")]
     Address,
     /// No connection.
@@ -70,14 +71,32 @@ pub enum GetError {
 ///
 /// [`GetError`], where no complete answer came within the limits.
 pub async fn get(uri: &Uri, limits: Limits) -> Result<Answer, GetError> {
+    ask(Method::GET, uri, &[], limits).await
+}
+
+/// Asks `uri` by another method or with headers of one's own, whatever status it answers with.
+///
+/// # Errors
+///
+/// [`GetError`], where no complete answer came within the limits.
+pub async fn ask(
+    method: Method,
+    uri: &Uri,
+    headers: &[(&'static str, &str)],
+    limits: Limits,
+) -> Result<Answer, GetError> {
     let timeout = limits.timeout;
-    tokio::time::timeout(timeout, exchange(uri, limits.body_bytes_max))
+    let request = request(method, uri, headers)?;
+    tokio::time::timeout(timeout, exchange(uri, request, limits.body_bytes_max))
         .await
         .unwrap_or(Err(GetError::Timeout { timeout }))
 }
 
-async fn exchange(uri: &Uri, body_bytes_max: usize) -> Result<Answer, GetError> {
-    let request = request(uri)?;
+async fn exchange(
+    uri: &Uri,
+    request: Request<Empty<Bytes>>,
+    body_bytes_max: usize,
+) -> Result<Answer, GetError> {
     let host = uri.host().ok_or(GetError::Address)?;
     // `Uri::host` keeps the brackets of an IPv6 address, the resolver takes it without.
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -106,16 +125,20 @@ async fn exchange(uri: &Uri, body_bytes_max: usize) -> Result<Answer, GetError> 
     }
 }
 
-fn request(uri: &Uri) -> Result<Request<Empty<Bytes>>, GetError> {
+fn request(
+    method: Method,
+    uri: &Uri,
+    headers: &[(&'static str, &str)],
+) -> Result<Request<Empty<Bytes>>, GetError> {
     let authority = uri.authority().ok_or(GetError::Address)?;
     if uri.scheme_str() != Some("http") {
         return Err(GetError::Address);
     }
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    Request::get(target)
-        .header(HOST, authority.as_str())
-        .body(Empty::new())
-        .map_err(|_| GetError::Address)
+    let request = Request::builder().method(method).uri(target).header(HOST, authority.as_str());
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Empty::new()).map_err(|_| GetError::Address)
 }
 
 #[cfg(test)]
@@ -175,6 +198,28 @@ mod tests {
         let uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let limits = Limits { timeout: Duration::from_millis(5), ..LIMITS };
         assert!(matches!(get(&uri, limits).await, Err(GetError::Timeout { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_request_has_its_method_and_its_headers() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/x", listener.local_addr().unwrap()).parse().unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 1_024];
+            let bytes = stream.read(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            head.truncate(bytes);
+            String::from_utf8(head).unwrap()
+        });
+        ask(Method::PUT, &uri, &[("x-ttl", "60")], LIMITS).await.unwrap();
+        let head = asked.await.unwrap();
+        assert!(
+            head.starts_with("PUT /x HTTP/1.1\r\n") && head.contains("x-ttl: 60\r\n"),
+            "{head}"
+        );
+        let unfit = ask(Method::GET, &uri, &[("x", "a\nb")], LIMITS).await;
+        assert!(matches!(unfit, Err(GetError::Address)), "{unfit:?}");
     }
 
     #[tokio::test]
