@@ -77,7 +77,48 @@ impl SharedFields {
     }
 }
 
+/// Fields that are appended to chunk after chunk: chunks that come alike go on with one list.
+#[derive(Clone, Debug, Default)]
+pub struct Appended {
+    fields: SharedFields,
+    /// What a chunk came with last, and the sum of that and `fields`.
+    sum: Option<(SharedFields, SharedFields)>,
+}
+
+impl Appended {
+    /// Appends these fields.
+    #[must_use]
+    pub fn new(fields: SharedFields) -> Self {
+        Self { fields, sum: None }
+    }
+
+    /// The fields that are appended.
+    #[must_use]
+    pub fn fields(&self) -> &SharedFields {
+        &self.fields
+    }
+
+    /// What a chunk came with, then the fields.
+    #[must_use]
+    pub fn after(&mut self, before: &SharedFields) -> SharedFields {
+        if let Some((known, sum)) = &self.sum
+            && known.is_same(before)
+        {
+            return sum.clone();
+        }
+        let sum = before.followed_by(&self.fields);
+        self.sum = Some((before.clone(), sum.clone()));
+        sum
+    }
+}
+
 impl SharedField {
+    /// A text under a key. Of equal keys it counts, not the record's own.
+    #[must_use]
+    pub fn text(key: &[u8], value: &[u8]) -> Self {
+        Self { key: key.into(), value: value.into(), yields: false }
+    }
+
     /// Writes the field as a pair of a msgpack map.
     pub fn write(&self, writer: &mut Writer<'_>) {
         writer.str(&self.key);
@@ -90,11 +131,8 @@ mod tests {
     use super::*;
 
     fn fields(pairs: &[(&str, &str)]) -> SharedFields {
-        let field = |&(key, value): &(&str, &str)| SharedField {
-            key: key.as_bytes().into(),
-            value: value.as_bytes().into(),
-            yields: false,
-        };
+        let field =
+            |(key, value): &(&str, &str)| SharedField::text(key.as_bytes(), value.as_bytes());
         SharedFields::new(pairs.iter().map(field).collect())
     }
 
@@ -103,6 +141,15 @@ mod tests {
         let both = fields(&[("a", "1")]).followed_by(&fields(&[("a", "2"), ("b", "3")]));
         assert_eq!(both.get(b"a").map(|field| &*field.value), Some(b"2".as_slice()));
         assert_eq!(both.as_slice().len(), 3);
+    }
+
+    #[test]
+    fn chunks_that_come_alike_go_on_with_one_list() {
+        let mut appended = Appended::new(fields(&[("b", "2")]));
+        let (one, other) = (fields(&[("a", "1")]), fields(&[("a", "1")]));
+        let sum = appended.after(&one);
+        assert_eq!(sum.as_slice(), fields(&[("a", "1"), ("b", "2")]).as_slice());
+        assert!(appended.after(&one).is_same(&sum) && !appended.after(&other).is_same(&sum));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use fastrand::Rng;
 use crate::chunk::Chunk;
 use crate::ledger::Reason;
 use crate::record::chunk::{Entries, Entry};
-use crate::record::fields::{SharedField, SharedFields};
+use crate::record::fields::{Appended, SharedField, SharedFields};
 use crate::record::map;
 use crate::record::msgpack::Writer;
 
@@ -23,9 +23,7 @@ use config::Config;
 #[derive(Debug)]
 pub struct RecordModifier {
     config: Config,
-    appended: SharedFields,
-    /// The last sum of what chunks came with and what is appended: chunks alike share one.
-    sum: Option<(SharedFields, SharedFields)>,
+    appended: Appended,
     /// What ids are made of.
     chance: Rng,
 }
@@ -34,13 +32,10 @@ impl RecordModifier {
     /// A filter that does what the configuration says.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let field = |(key, value): &(String, String)| SharedField {
-            key: key.as_bytes().into(),
-            value: value.as_bytes().into(),
-            yields: false,
-        };
-        let appended = SharedFields::new(config.records.iter().map(field).collect());
-        Self { config, appended, sum: None, chance: Rng::new() }
+        let field =
+            |(key, value): &(String, String)| SharedField::text(key.as_bytes(), value.as_bytes());
+        let fields = SharedFields::new(config.records.iter().map(field).collect());
+        Self { config, appended: Appended::new(fields), chance: Rng::new() }
     }
 
     /// Removes and appends. A record that is empty then is dropped.
@@ -53,7 +48,7 @@ impl RecordModifier {
         if let Some(key) = self.config.uuid_key.clone() {
             chunk.entries = Arc::new(self.identify(&chunk.entries, key.as_bytes()));
         }
-        chunk.shared = self.append(&chunk.shared);
+        chunk.shared = self.appended.after(&chunk.shared);
         Some(chunk)
     }
 
@@ -81,17 +76,6 @@ impl RecordModifier {
         Entries { data: Bytes::from(data), entries }
     }
 
-    fn append(&mut self, before: &SharedFields) -> SharedFields {
-        if let Some((known, sum)) = &self.sum
-            && known.is_same(before)
-        {
-            return sum.clone();
-        }
-        let sum = before.followed_by(&self.appended);
-        self.sum = Some((before.clone(), sum.clone()));
-        sum
-    }
-
     fn removes(&self) -> bool {
         !self.config.remove_keys.is_empty() || !self.config.allow_keys.is_empty()
     }
@@ -107,7 +91,7 @@ impl RecordModifier {
 
     /// Writes the records anew without the removed keys.
     fn remove(&self, mut chunk: Chunk) -> Option<Chunk> {
-        let added = self.appended.as_slice().len()
+        let added = self.appended.fields().as_slice().len()
             + chunk.shared.as_slice().len()
             + usize::from(self.config.uuid_key.is_some());
         let mut data = Vec::with_capacity(chunk.entries.data.len());
