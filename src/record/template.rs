@@ -120,22 +120,36 @@ impl Template {
     ///
     /// A path leads to nothing, or to an array; what `out` got by then stays.
     pub fn render(&self, scene: &Scene<'_>, out: &mut Vec<u8>) -> Result<(), Missing<'_>> {
+        self.pieces.iter().try_for_each(|piece| piece.render(scene, out))
+    }
+
+    /// As [`Self::render`], but a path that leads to nothing is empty as well.
+    pub fn render_or_empty(&self, scene: &Scene<'_>, out: &mut Vec<u8>) {
         for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Tag => out.extend_from_slice(scene.tag),
-                Piece::TagPart(place) => {
-                    let part = scene.tag.split(|byte| *byte == b'.').nth(*place);
-                    out.extend_from_slice(part.unwrap_or_default());
-                }
-                Piece::Capture(group) => {
-                    let matched = scene.captures.get(*group).copied().flatten();
-                    out.extend_from_slice(matched.unwrap_or_default());
-                }
-                Piece::Value(path) => {
-                    let shown = path.get(scene.record).and_then(|value| show(value, out));
-                    shown.ok_or(Missing { key: path.key() })?;
-                }
+            let before = out.len();
+            if piece.render(scene, out).is_err() {
+                out.truncate(before);
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn render(&self, scene: &Scene<'_>, out: &mut Vec<u8>) -> Result<(), Missing<'_>> {
+        match self {
+            Self::Literal(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Tag => out.extend_from_slice(scene.tag),
+            Self::TagPart(place) => {
+                let part = scene.tag.split(|byte| *byte == b'.').nth(*place);
+                out.extend_from_slice(part.unwrap_or_default());
+            }
+            Self::Capture(group) => {
+                let matched = scene.captures.get(*group).copied().flatten();
+                out.extend_from_slice(matched.unwrap_or_default());
+            }
+            Self::Value(path) => {
+                let shown = path.get(scene.record).and_then(|value| show(value, out));
+                shown.ok_or(Missing { key: path.key() })?;
             }
         }
         Ok(())
@@ -221,6 +235,15 @@ mod tests {
         let missing = |key| Err(format!("no text, number or map under the key '{key}'"));
         assert_eq!((filled("$zz"), filled("$l")), (missing("zz"), missing("l")));
         assert_eq!(filled("$a['b']"), missing("a"));
+    }
+
+    #[test]
+    fn where_it_is_asked_for_what_is_missing_is_empty() {
+        let template = Template::parse("$a.$zz.$l.$n").expect("a template");
+        let scene = Scene { tag: b"t", record: RECORD, captures: &[] };
+        let mut out = Vec::new();
+        template.render_or_empty(&scene, &mut out);
+        assert_eq!(out, b"x...-5");
     }
 
     #[test]
