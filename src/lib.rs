@@ -56,6 +56,7 @@ pub mod admin;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ec2;
 pub mod ecs;
 pub mod healthcheck;
 pub mod http_get;
