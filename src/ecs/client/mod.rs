@@ -11,6 +11,7 @@ use std::time::Duration;
 use hyper::Uri;
 use tokio::sync::{Notify, watch};
 
+use super::pace::{ATTEMPTS_QUICK, Pace};
 use super::snapshot::{ParseError, Snapshot};
 use crate::http_get::{Answer, GetError, Limits, get};
 
@@ -182,43 +183,6 @@ fn report(error: &FetchError, attempt: u32) {
         tracing::warn!(%error, cause, "no ECS task metadata yet, still asking");
     } else {
         tracing::debug!(%error, cause, attempt, "no ECS task metadata");
-    }
-}
-
-/// Attempts that follow each other quickly; the endpoint may start after the container.
-const ATTEMPTS_QUICK: u32 = 5;
-
-/// How long to wait between attempts.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    /// Before the second attempt; doubles each time.
-    first: Duration,
-    /// Most between quick attempts.
-    quick_max: Duration,
-    /// Between attempts after [`ATTEMPTS_QUICK`].
-    slow: Duration,
-    /// Between two askings for an unknown container.
-    ask_again_after: Duration,
-}
-
-impl Pace {
-    const DEFAULT: Self = Self {
-        first: Duration::from_millis(100),
-        quick_max: Duration::from_secs(2),
-        slow: Duration::from_secs(30),
-        ask_again_after: Duration::from_secs(5),
-    };
-
-    /// Half of the wait is fixed, half random: the containers of a deployment start together.
-    fn retry_after(&self, attempt: u32, random: u64) -> Duration {
-        let whole = if attempt < ATTEMPTS_QUICK {
-            self.first.saturating_mul(1 << attempt).min(self.quick_max)
-        } else {
-            self.slow
-        };
-        let half = whole / 2;
-        let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
-        half + Duration::from_millis(random % half_ms.saturating_add(1))
     }
 }
 

@@ -16,12 +16,6 @@ use tokio::net::TcpListener;
 use super::*;
 
 const FARGATE: &str = include_str!("../testdata/task_fargate.json");
-const NO_WAIT: Pace = Pace {
-    first: Duration::ZERO,
-    quick_max: Duration::ZERO,
-    slow: Duration::ZERO,
-    ask_again_after: Duration::ZERO,
-};
 
 /// Answers each request with the next line of the script, the last one for ever; counts paths.
 async fn server(script: &[(u16, &'static str)]) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -131,7 +125,7 @@ async fn the_endpoint_is_asked_until_it_answers() {
     let script = [(500, ""), (429, ""), (200, "garbage"), (404, ""), (500, ""), (500, "")];
     let (base, paths) = server(&[&script[..], &[(200, FARGATE)]].concat()).await;
     let (sender, mut receiver) = watch::channel(None);
-    tokio::spawn(watch_at(NO_WAIT, v4(&base), Arc::default(), sender));
+    tokio::spawn(watch_at(Pace::NO_WAIT, v4(&base), Arc::default(), sender));
     receiver.wait_for(Option::is_some).await.unwrap();
     assert_eq!(paths.lock().unwrap().len(), 7);
 }
@@ -141,7 +135,7 @@ async fn an_unknown_container_makes_it_ask_again() {
     let (base, _) = server(&[(200, "{}"), (200, FARGATE)]).await;
     let (sender, mut receiver) = watch::channel(None);
     let unknown = Arc::new(Notify::new());
-    tokio::spawn(watch_at(NO_WAIT, v4(&base), Arc::clone(&unknown), sender));
+    tokio::spawn(watch_at(Pace::NO_WAIT, v4(&base), Arc::clone(&unknown), sender));
     receiver.wait_for(Option::is_some).await.unwrap();
     unknown.notify_one();
     let newer = |held: &Option<Arc<Snapshot>>| held.as_ref().is_some_and(|s| s.family.is_some());
@@ -153,7 +147,7 @@ async fn while_every_container_is_known_it_does_not_ask_again() {
     let (base, paths) = server(&[(200, FARGATE)]).await;
     let (sender, mut receiver) = watch::channel(None);
     let watched = v4(&format!("{base}/watched"));
-    tokio::spawn(watch_at(NO_WAIT, watched, Arc::default(), sender));
+    tokio::spawn(watch_at(Pace::NO_WAIT, watched, Arc::default(), sender));
     receiver.wait_for(Option::is_some).await.unwrap();
     // Time enough for it to ask, on the only clock there is here: other requests.
     for _ in 0..5 {
@@ -168,7 +162,7 @@ async fn a_snapshot_once_had_is_kept_where_a_later_answer_fails() {
     let (base, paths) = server(&[(200, FARGATE), (500, ""), (200, "{}")]).await;
     let (sender, mut receiver) = watch::channel(None);
     let unknown = Arc::new(Notify::new());
-    tokio::spawn(watch_at(NO_WAIT, v4(&base), Arc::clone(&unknown), sender));
+    tokio::spawn(watch_at(Pace::NO_WAIT, v4(&base), Arc::clone(&unknown), sender));
     receiver.wait_for(Option::is_some).await.unwrap();
     unknown.notify_one();
     while paths.lock().unwrap().len() < 2 {
@@ -185,14 +179,4 @@ async fn it_ends_with_its_last_receiver() {
     let (sender, receiver) = watch::channel(None);
     drop(receiver);
     watch(v4(&base), Arc::default(), sender).await;
-}
-
-#[test]
-fn waits_double_from_100_ms_to_2_s_then_stay_at_30_s() {
-    let waits = |random| (0..7).map(move |attempt| Pace::DEFAULT.retry_after(attempt, random));
-    let shortest: Vec<u128> = waits(0).map(|wait| wait.as_millis()).collect();
-    assert_eq!(shortest, [50, 100, 200, 400, 800, 15_000, 15_000]);
-    assert_eq!(Pace::DEFAULT.retry_after(0, 50), Duration::from_millis(100));
-    assert_eq!(Pace::DEFAULT.retry_after(0, 51), Duration::from_millis(50));
-    assert_eq!(Pace::DEFAULT.retry_after(u32::MAX, u64::MAX).as_secs() / 31, 0);
 }
