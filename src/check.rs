@@ -11,6 +11,8 @@ use crate::config::{
     Config, Errors, FilterConfig, FilterKind, InputConfig, InputKind, Note, OutputConfig,
     OutputKind, Problem, Service,
 };
+use crate::ec2::Tags;
+use crate::filter::aws::config::KEYS;
 use crate::filter::grep::config::{LogicalOp, Rule};
 use crate::filter::parser::config::{Config as Parser, Key};
 use crate::input::forward::config::Listener;
@@ -134,6 +136,18 @@ fn input(input: &InputConfig) -> String {
 fn filter(filter: &FilterConfig) -> String {
     let tags = tags(&filter.matches);
     match &filter.kind {
+        FilterKind::Aws(config) => {
+            let wanted = KEYS.iter().filter(|(_, item)| config.wanted.items.contains(item));
+            let mut added: Vec<_> = wanted.map(|(key, _)| *key).collect();
+            if config.wanted.tags != Tags::None {
+                added.push("tags of the instance");
+            }
+            format!("{tags}: adds {}", added.join(", "))
+        }
+        FilterKind::Ecs(config) => {
+            let added: Vec<_> = config.adds.iter().map(|(key, _)| key.as_str()).collect();
+            format!("{tags}: adds {}, asks {}", added.join(", "), config.agent.as_str())
+        }
         FilterKind::Grep(config) => {
             let joint = match config.logical_op {
                 LogicalOp::Legacy => ", then ",

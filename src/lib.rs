@@ -60,6 +60,7 @@ pub mod ec2;
 pub mod ecs;
 pub mod healthcheck;
 pub mod http_get;
+pub mod inquiries;
 pub mod lifecycle;
 pub mod option;
 pub mod pipeline;

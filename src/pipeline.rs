@@ -15,6 +15,7 @@ use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::config::{Config, FilterConfig, FilterKind, InputConfig, InputKind};
 use crate::config::{OutputConfig, OutputKind};
+use crate::ec2;
 use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::filter::Filter;
@@ -24,6 +25,7 @@ use crate::filter::record_modifier::RecordModifier;
 use crate::ingest::{self, Ingest, Outlet, Stage};
 use crate::input::listener::{Address, BindError, Listener, Protocol, default_tag};
 use crate::input::{self, Intake, forward, tcp};
+use crate::inquiries::Inquiries;
 use crate::ledger::{Balance, Budget};
 use crate::lifecycle::StopReceiver;
 use crate::output::Output;
@@ -47,6 +49,7 @@ pub struct Pipeline {
     intake: Intake,
     ingest: Ingest,
     outputs: Vec<(Output, Arc<Buffer>)>,
+    inquiries: Inquiries,
     telemetry: Arc<Telemetry>,
 }
 
@@ -87,6 +90,8 @@ pub struct Around {
     pub refetch: Arc<Notify>,
     /// Credentials of the environment, if it has some.
     pub keys: Option<Keys>,
+    /// Where to ask for metadata of the instance, if that is to be asked for.
+    pub imds: Option<ec2::Endpoint>,
     /// When the process was started.
     pub started: Instant,
     /// The same since 1970.
@@ -116,12 +121,13 @@ impl Pipeline {
         enrichment: Enrichment,
         around: Around,
     ) -> Result<Self, BuildError> {
-        let Around { snapshot, refetch, keys, started, started_unix } = around;
+        let Around { snapshot, refetch, keys, imds, started, started_unix } = around;
+        let mut inquiries = Inquiries::new(imds, started);
         let budget = Budget::new(budget_bytes(&config.inputs));
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
         let filter_matches = config.filters.iter().map(|one| one.matches.clone()).collect();
-        let stages = stages(config.filters, &mut telemetry);
+        let stages = stages(config.filters, &mut inquiries, &mut telemetry);
         let mut processors = Vec::new();
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
@@ -130,7 +136,8 @@ impl Pipeline {
         for mut input in config.inputs {
             let counters = Arc::new(InputCounters::new(&input.name));
             telemetry.inputs.push(Arc::clone(&counters));
-            processors.push(self::stages(std::mem::take(&mut input.processors), &mut telemetry));
+            let own = std::mem::take(&mut input.processors);
+            processors.push(self::stages(own, &mut inquiries, &mut telemetry));
             listeners.push(listen(input, counters).await?);
         }
         let mut outlets = Vec::new();
@@ -141,7 +148,7 @@ impl Pipeline {
             let account = Arc::clone(&counters.account);
             let own = std::mem::take(&mut output.processors);
             outlets.push(Outlet {
-                processors: self::stages(own, &mut telemetry),
+                processors: self::stages(own, &mut inquiries, &mut telemetry),
                 buffer: Arc::clone(&buffer),
                 account,
             });
@@ -160,7 +167,7 @@ impl Pipeline {
             outputs.push((make_output(output, around).await?, buffer));
         }
         let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets);
-        Ok(Self { listeners, intake, ingest, outputs, telemetry: Arc::new(telemetry) })
+        Ok(Self { listeners, intake, ingest, outputs, inquiries, telemetry: Arc::new(telemetry) })
     }
 
     /// What is counted.
@@ -182,7 +189,8 @@ impl Pipeline {
     pub async fn run(self, delivery: &Handle, stop: StopReceiver) -> Account {
         let mut behind = JoinSet::new();
         let ring = Arc::clone(&self.intake.ring);
-        behind.spawn_on(ingest::run(self.ingest, ring), delivery);
+        let news = self.inquiries.start(delivery);
+        behind.spawn_on(ingest::run(self.ingest, ring, news), delivery);
         for (output, buffer) in self.outputs {
             behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
@@ -276,17 +284,23 @@ fn budget_bytes(inputs: &[InputConfig]) -> u64 {
     limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
 }
 
-fn stages(filters: Vec<FilterConfig>, telemetry: &mut Telemetry) -> Vec<Stage> {
+fn stages(
+    filters: Vec<FilterConfig>,
+    inquiries: &mut Inquiries,
+    telemetry: &mut Telemetry,
+) -> Vec<Stage> {
     let stage = |filter: FilterConfig| {
         let counters = Arc::new(FilterCounters::new(&filter.name));
         telemetry.filters.push(Arc::clone(&counters));
-        Stage { filter: make_filter(filter.kind), condition: filter.condition, counters }
+        Stage { filter: make_filter(filter.kind, inquiries), condition: filter.condition, counters }
     };
     filters.into_iter().map(stage).collect()
 }
 
-fn make_filter(kind: FilterKind) -> Filter {
+fn make_filter(kind: FilterKind, inquiries: &mut Inquiries) -> Filter {
     match kind {
+        FilterKind::Aws(config) => Filter::Aws(inquiries.aws(config)),
+        FilterKind::Ecs(config) => Filter::Ecs(Box::new(inquiries.ecs(config))),
         FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
         FilterKind::Parser(config) => Filter::Parser(ParserFilter::new(config)),
         FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),

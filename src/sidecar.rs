@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::admin::{self, Admin, HealthLimits, View};
 use crate::clock;
 use crate::config::{Config, Environment, HttpServer, plugin_names};
+use crate::ec2;
 use crate::ecs;
 use crate::lifecycle::StopReceiver;
 use crate::output::cloudwatch_logs::sender::Keys;
@@ -83,6 +84,7 @@ impl Sidecar {
             snapshot,
             refetch: Arc::clone(&refetch),
             keys: keys(environment),
+            imds: imds(environment),
             started,
             started_unix,
         };
@@ -160,6 +162,14 @@ async fn monitor(server: HttpServer, pipeline: &Pipeline) -> Result<Admin, Start
     let plugins = plugin_names();
     let view = View { telemetry: pipeline.telemetry(), now: clock::now, health, plugins };
     Ok(Admin::bind(address)?.spawn(view)?)
+}
+
+fn imds(environment: &Environment) -> Option<ec2::Endpoint> {
+    let endpoint = ec2::Endpoint::from_environment(|name| environment.get(name).map(str::to_owned));
+    endpoint.unwrap_or_else(|error| {
+        tracing::warn!("{error}; going on without the instance's metadata");
+        None
+    })
 }
 
 fn keys(environment: &Environment) -> Option<Keys> {

@@ -265,6 +265,12 @@ impl Builder<'_> {
         groups: Vec<Expanded>,
     ) -> Option<FilterConfig> {
         let kind = match plugin {
+            Filter::Aws => {
+                filter::aws::config::Config::from_options(&mut options).map(FilterKind::Aws)
+            }
+            Filter::Ecs => {
+                filter::ecs::config::Config::from_options(&mut options).map(FilterKind::Ecs)
+            }
             Filter::Grep => {
                 filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep)
             }

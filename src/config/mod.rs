@@ -100,6 +100,10 @@ pub struct FilterConfig {
 /// The plugin of a filter.
 #[derive(Clone, Debug)]
 pub enum FilterKind {
+    /// `aws`.
+    Aws(filter::aws::config::Config),
+    /// `ecs`.
+    Ecs(filter::ecs::config::Config),
     /// `grep`.
     Grep(filter::grep::config::Config),
     /// `parser`.

@@ -13,6 +13,8 @@ pub(super) enum Input {
 /// Filters of this version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Filter {
+    Aws,
+    Ecs,
     Grep,
     Parser,
     RecordModifier,
@@ -126,6 +128,8 @@ impl Filter {
     }
 
     pub(super) const ALL: &[(&'static str, Self)] = &[
+        ("aws", Self::Aws),
+        ("ecs", Self::Ecs),
         ("grep", Self::Grep),
         ("parser", Self::Parser),
         ("record_modifier", Self::RecordModifier),
@@ -134,9 +138,7 @@ impl Filter {
     /// Filters that only Fluent Bit has.
     pub(super) const ELSEWHERE: &[&'static str] = &[
         "alter_size",
-        "aws",
         "checklist",
-        "ecs",
         "expect",
         "geoip2",
         "kubernetes",
@@ -160,6 +162,8 @@ impl Filter {
     pub(super) const fn tables(self) -> Tables {
         let shared = &[tables::SECTION, tables::FILTER];
         match self {
+            Self::Aws => Tables { own: filter::aws::config::OPTIONS, shared },
+            Self::Ecs => Tables { own: filter::ecs::config::OPTIONS, shared },
             Self::Grep => Tables { own: filter::grep::config::OPTIONS, shared },
             Self::Parser => Tables { own: filter::parser::config::OPTIONS, shared },
             Self::RecordModifier => {

@@ -2,7 +2,9 @@
 //!
 //! Pure: no socket, no task, no clock. Where a filter touches no record, no record is copied.
 
+pub mod aws;
 pub mod condition;
+pub mod ecs;
 pub mod grep;
 pub mod parser;
 pub mod partial_message;
@@ -17,6 +19,10 @@ use crate::chunk::Chunk;
 /// A configured filter.
 #[derive(Debug)]
 pub enum Filter {
+    /// Appends what EC2 knows of the instance.
+    Aws(aws::Aws),
+    /// Appends what the ECS agent knows of the container.
+    Ecs(Box<ecs::Ecs>),
     /// Keeps or drops records by their fields.
     Grep(grep::Grep),
     /// Takes the text of a field apart.
@@ -39,8 +45,9 @@ impl Filter {
     /// or is among those that were emitted.
     #[must_use]
     pub fn apply(&mut self, chunk: Chunk, pass: &mut Pass) -> Option<Chunk> {
-        let _ = pass;
         match self {
+            Self::Aws(filter) => filter.apply(chunk, pass.now),
+            Self::Ecs(filter) => filter.apply(chunk, pass.now),
             Self::Grep(filter) => filter.apply(chunk),
             Self::Parser(filter) => Some(filter.apply(chunk)),
             Self::RecordModifier(filter) => filter.apply(chunk),
@@ -51,6 +58,7 @@ impl Filter {
     #[must_use]
     pub fn is_holding(&self) -> bool {
         match self {
+            Self::Aws(_) | Self::Ecs(_) => true,
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => false,
         }
     }
@@ -59,6 +67,8 @@ impl Filter {
     #[must_use]
     pub fn wakes_at(&self) -> Option<Instant> {
         match self {
+            Self::Aws(filter) => filter.wakes_at(),
+            Self::Ecs(filter) => filter.wakes_at(),
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
@@ -66,8 +76,9 @@ impl Filter {
     /// What it has held long enough. It goes on after the filter; to be called until `None`.
     #[must_use]
     pub fn expired(&mut self, now: Instant) -> Option<Chunk> {
-        let _ = now;
         match self {
+            Self::Aws(filter) => filter.expired(now),
+            Self::Ecs(filter) => filter.expired(now),
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
@@ -76,6 +87,8 @@ impl Filter {
     #[must_use]
     pub fn pending(&mut self) -> Option<Chunk> {
         match self {
+            Self::Aws(filter) => filter.pending(),
+            Self::Ecs(filter) => filter.pending(),
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }

@@ -17,6 +17,7 @@ use crate::filter::partial_message::PartialMessage;
 use crate::ledger::{Account, Reason};
 use crate::ring::Ring;
 use crate::router::Router;
+use tokio::sync::Notify;
 
 use stage::After;
 pub use stage::Stage;
@@ -235,14 +236,21 @@ impl Ingest {
     }
 }
 
-/// Drives the ingest from the ring until the ring is closed and empty.
-pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>) {
+/// Drives the ingest from the ring until the ring is closed and empty. `news` tells, if there is one,
+/// that something came for which filters hold chunks.
+pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>, news: Option<Arc<Notify>>) {
     let mut wakes_at = None;
     loop {
         // No wake-ups while there is nothing to look for.
         let wake = async {
             match wakes_at {
                 Some(at) => tokio::time::sleep_until(tokio::time::Instant::from_std(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let told = async {
+            match &news {
+                Some(news) => news.notified().await,
                 None => std::future::pending().await,
             }
         };
@@ -254,6 +262,11 @@ pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>) {
                 wakes_at = None;
                 now
             }
+            () = told => {
+                let now = clock::now();
+                ingest.tick(now);
+                now
+            }
             chunk = ring.pop() => {
                 let now = clock::now();
                 match chunk {
@@ -263,6 +276,10 @@ pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>) {
                 now
             }
         };
+        // What is due goes on before the next chunk: a timer would fire up to a millisecond later.
+        if ingest.wakes_at(now).is_some_and(|at| at <= now) {
+            ingest.tick(now);
+        }
         // A deadline that is set stays: chunks that keep coming do not put it off.
         let next = ingest.wakes_at(now);
         wakes_at = wakes_at.into_iter().chain(next).min();

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::chunk::fixture::{chunk, lines};
+use crate::ec2::{Item, Latest, Metadata};
 use crate::filter::Filter;
+use crate::filter::aws::Aws;
 use crate::filter::record_modifier::RecordModifier;
 use crate::filter::record_modifier::config::{Config, KeyPattern};
 use crate::record::tag_pattern::TagMatch;
@@ -74,4 +76,33 @@ fn an_output_whose_processors_leave_nothing_gets_nothing() {
     let outputs = vec![("*", vec![removes("log"), adds("late")]), ("*", Vec::new())];
     let seen = arrived([Vec::new(), Vec::new()], Vec::new(), outputs);
     assert_eq!(seen, [vec![], vec!["log=x"]]);
+}
+
+/// A chunk that only an answer lets go: its filter's patience ends in a day.
+#[tokio::test]
+async fn news_let_go_what_filters_hold_for_it() {
+    let (sender, latest) = Latest::fixture();
+    let day = Duration::from_secs(86_400);
+    let stage = Stage {
+        filter: Filter::Aws(Aws::new(latest, clock::now() + day)),
+        condition: None,
+        counters: Arc::default(),
+    };
+    let everything = || TagMatch::new(Some("*"), None).expect("a pattern");
+    let outlet = Outlet { processors: Vec::new(), buffer: Arc::default(), account: Arc::default() };
+    let buffer = Arc::clone(&outlet.buffer);
+    let router = Router::new(vec![everything()], vec![everything()]);
+    let ingest = Ingest::new(Vec::new(), vec![stage], router, vec![outlet]);
+    let (ring, news) = (Arc::new(Ring::new(1)), Arc::new(Notify::new()));
+    let running = tokio::spawn(run(ingest, Arc::clone(&ring), Some(Arc::clone(&news))));
+    let account = Arc::new(Account::default());
+    ring.push(chunk(&account, "t", &[&[("log", "x")]])).await.expect("open");
+    let mut metadata = Metadata::default();
+    metadata.set(Item::AvailabilityZone, "a".into());
+    sender.send_replace(Some(Arc::new(metadata)));
+    news.notify_one();
+    let gone = tokio::time::timeout(Duration::from_secs(20), buffer.pop()).await;
+    assert_eq!(lines(gone.expect("in time").expect("open")), ["log=x az=a"]);
+    ring.close();
+    running.await.expect("no panic");
 }
