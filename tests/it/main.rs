@@ -15,6 +15,7 @@ mod command_line;
 mod embedded;
 mod faults;
 mod forward_decode;
+mod metadata;
 mod monitoring;
 mod msgpack;
 mod options;

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod metadata;
 pub mod peer;
 pub mod process;
 
