@@ -45,6 +45,7 @@ pub mod ring;
 
 pub mod filter;
 pub mod ingest;
+pub mod multiline;
 pub mod parser;
 pub mod router;
 

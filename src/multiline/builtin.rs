@@ -1,0 +1,92 @@
+//! Around the path, multiline: the parsers that every configuration has.
+//!
+//! Rules as in Fluent Bit's `src/multiline/flb_ml_parser_{go,java,python,ruby}.c`, which has them
+//! from the detectors of Fluentd's `detect_exceptions`.
+
+use super::parser::{FLUSH_TIMEOUT, Kind, Parser};
+use super::rules::{RuleText, Rules, START};
+
+/// A rule: states, expression, next state.
+type Row = (&'static str, &'static str, &'static str);
+
+/// The names of the built-in parsers.
+pub const BUILTIN: [&str; 4] = ["go", "java", "python", "ruby"];
+
+const GO: &[Row] = &[
+    (START, r"/\bpanic: /", "go_after_panic"),
+    (START, r"/http: panic serving/", "go_goroutine"),
+    ("go_after_panic", r"/^$/", "go_goroutine"),
+    ("go_after_panic, go_after_signal, go_frame_1", r"/^$/", "go_goroutine"),
+    ("go_after_panic", r"/^\[signal /", "go_after_signal"),
+    ("go_goroutine", r"/^goroutine \d+ \[[^\]]+\]:$/", "go_frame_1"),
+    ("go_frame_1", r"/^(?:[^\s.:]+\.)*[^\s.():]+\(|^created by /", "go_frame_2"),
+    ("go_frame_2", r"/^\s/", "go_frame_1"),
+];
+
+const JAVA: &[Row] = &[
+    (
+        "start_state, java_start_exception",
+        r"/(.)(?:Exception|Error|Throwable|V8 errors stack trace)[:\r\n]/",
+        "java_after_exception",
+    ),
+    ("java_after_exception", r"/^[\t ]*nested exception is:[\t ]*/", "java_start_exception"),
+    ("java_after_exception", r"/^[\r\n]*$/", "java_after_exception"),
+    ("java_after_exception, java", r"/^[\t ]+(?:eval )?at /", "java"),
+    // Of C#: an exception within another, and one of asynchronous code.
+    ("java_after_exception, java", r"/^[\t ]+--- End of inner exception stack trace ---$/", "java"),
+    (
+        "java_after_exception, java",
+        r"/^--- End of stack trace from previous (?x:)location where exception was thrown ---$/",
+        "java",
+    ),
+    ("java_after_exception, java", r"/^[\t ]*(?:Caused by|Suppressed):/", "java_after_exception"),
+    ("java_after_exception, java", r"/^[\t ]*... \d+ (?:more|common frames omitted)/", "java"),
+];
+
+const PYTHON: &[Row] = &[
+    (START, r"/^Traceback \(most recent call last\):$/", "python"),
+    ("python", r"/^[\t ]+File /", "python_code"),
+    ("python_code", r"/[^\t ]/", "python"),
+    ("python", r"/^(?:[^\s.():]+\.)*[^\s.():]+:/", START),
+];
+
+const RUBY: &[Row] = &[
+    ("start_state, ruby_start_exception", r"/^.+:\d+:in\s+.*/", "ruby_after_exception"),
+    ("ruby_after_exception, ruby", r"/^\s+from\s+.*:\d+:in\s+.*/", "ruby"),
+];
+
+/// The built-in parser of that name, in any case.
+#[must_use]
+pub fn builtin(name: &str) -> Option<Parser> {
+    let name = BUILTIN.iter().find(|known| known.eq_ignore_ascii_case(name))?;
+    let rows = match *name {
+        "go" => GO,
+        "java" => JAVA,
+        "python" => PYTHON,
+        "ruby" => RUBY,
+        _ => return None,
+    };
+    let text = |&(states, pattern, next): &Row| RuleText { states, pattern, next: Some(next) };
+    let rules = Rules::new(&rows.iter().map(text).collect::<Vec<_>>()).ok()?;
+    Some(Parser {
+        name: (*name).to_owned(),
+        kind: Kind::Regex(rules),
+        key_content: None,
+        key_pattern: None,
+        key_group: None,
+        flush_timeout: FLUSH_TIMEOUT,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_parser_is_there_in_any_case() {
+        for name in BUILTIN {
+            assert_eq!(builtin(&name.to_ascii_uppercase()).expect("compiles").name, name);
+        }
+        assert!(builtin("perl").is_none());
+    }
+}
