@@ -129,7 +129,7 @@ impl Chunk {
 
 /// The record's own fields, then the shared ones. A shared field that yields is left out where the
 /// record has one of its name.
-fn write_with(record: &[u8], shared: &SharedFields, out: &mut Vec<u8>) {
+pub(crate) fn write_with(record: &[u8], shared: &SharedFields, out: &mut Vec<u8>) {
     let own = || map::pairs(record).into_iter().flatten();
     let mut fields = MapWriter::begin(out);
     own().for_each(|pair| fields.pair_raw(pair.key, pair.value));

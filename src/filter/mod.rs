@@ -6,6 +6,7 @@ pub mod aws;
 pub mod condition;
 pub mod ecs;
 pub mod grep;
+pub mod multiline;
 pub mod parser;
 pub mod partial_message;
 pub mod record_modifier;
@@ -27,6 +28,8 @@ pub enum Filter {
     Grep(grep::Grep),
     /// Takes the text of a field apart.
     Parser(parser::ParserFilter),
+    /// Joins lines that belong together.
+    Multiline(multiline::Multiline),
     /// Adds and removes fields.
     RecordModifier(record_modifier::RecordModifier),
 }
@@ -50,6 +53,7 @@ impl Filter {
             Self::Ecs(filter) => filter.apply(chunk, pass.now),
             Self::Grep(filter) => filter.apply(chunk),
             Self::Parser(filter) => Some(filter.apply(chunk)),
+            Self::Multiline(filter) => filter.apply(chunk, pass.now),
             Self::RecordModifier(filter) => filter.apply(chunk),
         }
     }
@@ -58,7 +62,7 @@ impl Filter {
     #[must_use]
     pub fn is_holding(&self) -> bool {
         match self {
-            Self::Aws(_) | Self::Ecs(_) => true,
+            Self::Aws(_) | Self::Ecs(_) | Self::Multiline(_) => true,
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => false,
         }
     }
@@ -69,6 +73,7 @@ impl Filter {
         match self {
             Self::Aws(filter) => filter.wakes_at(),
             Self::Ecs(filter) => filter.wakes_at(),
+            Self::Multiline(filter) => filter.wakes_at(),
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
@@ -79,6 +84,7 @@ impl Filter {
         match self {
             Self::Aws(filter) => filter.expired(now),
             Self::Ecs(filter) => filter.expired(now),
+            Self::Multiline(filter) => filter.expired(now),
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }
@@ -89,6 +95,7 @@ impl Filter {
         match self {
             Self::Aws(filter) => filter.pending(),
             Self::Ecs(filter) => filter.pending(),
+            Self::Multiline(filter) => filter.pending(),
             Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
         }
     }

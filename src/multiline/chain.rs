@@ -192,6 +192,11 @@ impl<T> Stream<T> {
         self.groups.iter_mut().filter_map(|group| group.open.take())
     }
 
+    /// What was held for groups that were open.
+    pub fn into_open(self) -> impl Iterator<Item = T> {
+        self.groups.into_iter().filter_map(|group| group.open)
+    }
+
     /// Ends the groups that pass the test.
     pub fn end_if(&mut self, mut test: impl FnMut(&T) -> bool) -> impl Iterator<Item = T> {
         self.groups.iter_mut().filter_map(move |group| group.open.take_if(|held| test(held)))

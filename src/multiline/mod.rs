@@ -16,4 +16,4 @@ pub use chain::{Chain, Group, Line, Place, Stream};
 pub use parser::{Join, Kind, Parser};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,12 +8,12 @@ use super::rules::{RuleText, Rules, START};
 use super::*;
 use crate::record::pattern::{Outcome, Pattern};
 
-fn chain(names: &[&str]) -> Chain {
+pub(crate) fn chain(names: &[&str]) -> Chain {
     let parser = |name: &&str| Arc::new(builtin(name).expect("built in"));
     Chain::new(names.iter().map(parser).collect(), None)
 }
 
-fn custom(rules: &[(&str, &str, &str)]) -> Chain {
+pub(crate) fn custom(rules: &[(&str, &str, &str)]) -> Chain {
     let text = |&(states, pattern, next)| RuleText { states, pattern, next: Some(next) };
     let rules = Rules::new(&rules.iter().map(text).collect::<Vec<_>>()).expect("rules");
     let parser = Parser {
@@ -24,7 +24,7 @@ fn custom(rules: &[(&str, &str, &str)]) -> Chain {
         key_group: None,
         flush_timeout: parser::FLUSH_TIMEOUT,
     };
-    Chain::new(vec![Arc::new(parser)], None)
+    Chain::new(vec![Arc::new(parser)], Some("log"))
 }
 
 /// What becomes of the lines of one source: records, each as its lines joined.
@@ -276,8 +276,9 @@ fn a_record_without_the_key_or_without_text_there_is_no_line() {
     assert_eq!(chain(&["java"]).key_content(), None, "no parser of its own has one");
 }
 
-/// The definition, from the names of states: naive, one rule after the other.
-fn model(rules: &[(&str, &str, &str)], lines: &[String]) -> Vec<String> {
+/// The definition, from the names of states: naive, one rule after the other. Gives the lines of
+/// each record.
+pub(crate) fn model(rules: &[(&str, &str, &str)], lines: &[String]) -> Vec<Vec<usize>> {
     let has = |states: &str, state: &str| states.split(", ").any(|name| name == state);
     let patterns: Vec<_> =
         rules.iter().map(|(_, pattern, _)| (*pattern, Pattern::new(pattern).unwrap())).collect();
@@ -285,40 +286,44 @@ fn model(rules: &[(&str, &str, &str)], lines: &[String]) -> Vec<String> {
         let (_, pattern) = patterns.iter().find(|(text, _)| *text == pattern).expect("compiled");
         pattern.is_match(line.as_bytes()) == Outcome::Match
     };
-    let (mut records, mut open): (Vec<String>, Option<String>) = (Vec::new(), None);
+    let (mut records, mut open): (Vec<Vec<usize>>, Vec<usize>) = (Vec::new(), Vec::new());
     let mut state = String::new();
-    for line in lines {
+    for (at, line) in lines.iter().enumerate() {
         let more = rules.iter().find(|(states, pattern, _)| {
             has(states, &state) && !has(states, START) && takes(pattern, line)
         });
         let start =
             rules.iter().find(|(states, pattern, _)| has(states, START) && takes(pattern, line));
-        let Some((_, _, next)) = more.or(start) else {
-            records.extend(open.take());
-            records.push(line.clone());
-            continue;
-        };
-        state = (*next).to_owned();
         if more.is_none() {
-            records.extend(open.take());
+            records.push(std::mem::take(&mut open));
         }
-        open = Some(match open.take() {
-            None => line.clone(),
-            Some(text) => {
-                let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-                let own = if line.is_empty() { "\n" } else { "" };
-                format!("{text}{newline}{own}{line}")
-            }
+        open.push(at);
+        let ends = more.or(start).is_none_or(|(_, _, next)| {
+            state = (*next).to_owned();
+            rules.iter().any(|(states, _, _)| has(states, next) && has(states, START))
         });
-        if rules.iter().any(|(states, _, _)| has(states, &state) && has(states, START)) {
-            records.extend(open.take());
+        if ends {
+            records.push(std::mem::take(&mut open));
         }
     }
-    records.extend(open);
+    records.push(open);
+    records.retain(|record| !record.is_empty());
     records
 }
 
-const ANY_RULES: [(&str, &str, &str); 6] = [
+/// The text of each record of the model.
+pub(crate) fn texts(records: &[Vec<usize>], lines: &[String]) -> Vec<String> {
+    let text = |record: &Vec<usize>| {
+        record.iter().skip(1).fold(lines[record[0]].clone(), |text, at| {
+            let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            let own = if lines[*at].is_empty() { "\n" } else { "" };
+            format!("{text}{newline}{own}{}", lines[*at])
+        })
+    };
+    records.iter().map(text).collect()
+}
+
+pub(crate) const ANY_RULES: [(&str, &str, &str); 6] = [
     ("start_state, again", "^s", "more"),
     (START, "^t", "again"),
     ("more, tail", "^m", "more"),
@@ -328,7 +333,7 @@ const ANY_RULES: [(&str, &str, &str); 6] = [
 ];
 
 /// Compiled once: that takes far longer than to run it.
-static ANY: LazyLock<Chain> = LazyLock::new(|| custom(&ANY_RULES));
+pub(crate) static ANY: LazyLock<Chain> = LazyLock::new(|| custom(&ANY_RULES));
 static ALL: LazyLock<Chain> = LazyLock::new(|| chain(&["go", "java", "python", "ruby"]));
 
 proptest! {
@@ -336,7 +341,7 @@ proptest! {
     fn any_lines_become_what_the_definition_says(
         lines in proptest::collection::vec("[stmeax]?[bc]{0,2}", 0..40),
     ) {
-        prop_assert_eq!(join(&ANY, &lines), model(&ANY_RULES, &lines));
+        prop_assert_eq!(join(&ANY, &lines), texts(&model(&ANY_RULES, &lines), &lines));
     }
 
     #[test]

@@ -5,7 +5,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// The nearest of `names` to `name`, whatever the case; `None` if none is near.
 #[must_use]
-pub fn nearest(name: &str, names: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }

@@ -5,6 +5,9 @@
 //! (moby, `daemon/logger/fluentd/fluentd.go`). The parts of one `partial_id` become one record: the
 //! first part's time and fields, and the whole text under `log`. Bounded in lines, size and time;
 //! what does not fit the bounds goes on unjoined, never lost.
+//!
+//! This is done whatever is configured. A filter `multiline` with `mode partial_message` on `log`
+//! only says how long it waits; one on another key is the same once more, in its place.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use crate::record::fields::SharedFields;
 use crate::record::map;
 use crate::record::msgpack::{Reader, Token, Writer};
 use crate::record::tag::Tag;
+use crate::record::tag_pattern::TagMatch;
 use crate::record::time::EventTime;
 
 /// Most lines that may wait for their rest. The parts of further ones go on as they are.
@@ -39,6 +43,12 @@ const TEXT_KEY: &[u8] = b"log";
 pub struct PartialMessage {
     lines: HashMap<LineId, Line>,
     mark: Finder<'static>,
+    /// The key that the text is under.
+    key: Box<[u8]>,
+    /// How long the lines of these tags wait for their next part; the first that matches holds.
+    waits: Vec<(TagMatch, Duration)>,
+    /// No line has waited long enough before.
+    wakes_at: Option<Instant>,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -52,8 +62,11 @@ struct Line {
     time: EventTime,
     input: u16,
     arrived: Instant,
+    rewrites: u8,
     /// When the newest part came.
     touched: Instant,
+    /// How long it waits for the next one.
+    wait: Duration,
     /// The first part's other fields, as pairs of a msgpack map, and how many they are.
     fields: Vec<u8>,
     fields_count: u32,
@@ -71,11 +84,30 @@ struct Part<'a> {
 
 impl Default for PartialMessage {
     fn default() -> Self {
-        Self { lines: HashMap::new(), mark: Finder::new(MARK) }
+        Self::new(TEXT_KEY, Vec::new())
     }
 }
 
 impl PartialMessage {
+    /// Joins text under `key`. Lines whose tag no wait is for wait for [`PART_WAIT`].
+    #[must_use]
+    pub fn new(key: &[u8], waits: Vec<(TagMatch, Duration)>) -> Self {
+        let mark = Finder::new(MARK);
+        Self { lines: HashMap::new(), mark, key: key.into(), waits, wakes_at: None }
+    }
+
+    /// Joins text under `log`, with these waits.
+    #[must_use]
+    pub fn waiting(waits: Vec<(TagMatch, Duration)>) -> Self {
+        Self::new(TEXT_KEY, waits)
+    }
+
+    /// Whether it is what `key` is joined by before any filter.
+    #[must_use]
+    pub fn is_first(key: &str) -> bool {
+        key.as_bytes() == TEXT_KEY
+    }
+
     /// Whether any line waits for its rest.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -93,11 +125,22 @@ impl PartialMessage {
         self.join_parts(chunk, now)
     }
 
-    /// A line that has waited longer than [`PART_WAIT`] for its next part.
+    /// When [`Self::expired`] is to be called.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<Instant> {
+        self.wakes_at
+    }
+
+    /// A line that has waited long enough for its next part.
     #[must_use]
     pub fn expired(&mut self, now: Instant) -> Option<Chunk> {
-        let late = |line: &Line| now.saturating_duration_since(line.touched) >= PART_WAIT;
-        let id = self.lines.iter().find(|(_, line)| late(line)).map(|(id, _)| id.clone())?;
+        self.wakes_at.filter(|at| *at <= now)?;
+        let first = self.lines.iter().min_by_key(|(_, line)| line.deadline());
+        let Some((id, _)) = first.filter(|(_, line)| line.deadline() <= now) else {
+            self.wakes_at = first.map(|(_, line)| line.deadline());
+            return None;
+        };
+        let id = id.clone();
         self.release(&id)
     }
 
@@ -108,14 +151,19 @@ impl PartialMessage {
         self.release(&id)
     }
 
-    fn join_parts(&mut self, mut chunk: Chunk, now: Instant) -> Option<Chunk> {
+    fn join_parts(&mut self, chunk: Chunk, now: Instant) -> Option<Chunk> {
+        if !chunk.entries.iter().any(|(_, record)| Part::read(record, &self.key).is_some()) {
+            return Some(chunk); // The text only speaks of it.
+        }
+        // A line may end in a chunk with other shared fields than the one it began in.
+        let mut chunk = chunk.with_own_fields();
         let mut data = Vec::with_capacity(chunk.entries.data.len());
         let mut entries = Vec::with_capacity(chunk.entries.len());
         let source = Arc::clone(&chunk.entries);
         for (time, record) in source.iter() {
             let start = data.len();
-            let Some(part) = Part::read(record).filter(|part| self.has_room(&chunk.tag, part))
-            else {
+            let part = Part::read(record, &self.key);
+            let Some(part) = part.filter(|part| self.has_room(&chunk.tag, part)) else {
                 data.extend_from_slice(record);
                 push_entry(&mut entries, time, start, data.len());
                 continue;
@@ -124,18 +172,57 @@ impl PartialMessage {
             let id = LineId { tag: chunk.tag.clone(), partial_id: part.partial_id.to_vec() };
             let line = match self.lines.remove(&id) {
                 Some(line) => line.append(&part, permit, now),
-                None => Line::begin(record, &part, time, permit, &chunk, now),
+                None => self.begin(record, &part, time, permit, &chunk, now),
             };
             if !part.is_last && line.text.len() < LINE_BYTES_MAX {
+                let deadline = line.deadline();
+                self.wakes_at = Some(self.wakes_at.map_or(deadline, |at| at.min(deadline)));
                 self.lines.insert(id, line);
                 continue;
             }
-            line.write(&mut data);
+            line.write(&self.key, &mut data);
             push_entry(&mut entries, line.time, start, data.len());
             chunk.permit.absorb(line.settle());
         }
         chunk.entries = Arc::new(Entries { data: Bytes::from(data), entries });
         (!chunk.entries.is_empty()).then_some(chunk)
+    }
+
+    fn begin(
+        &self,
+        record: &[u8],
+        part: &Part<'_>,
+        time: EventTime,
+        permit: Permit,
+        chunk: &Chunk,
+        now: Instant,
+    ) -> Line {
+        let mut fields = Vec::new();
+        let mut fields_count = 0;
+        for pair in map::pairs(record).into_iter().flatten() {
+            let key = pair.key_text().unwrap_or_default();
+            if *key != *self.key && !key.starts_with(b"partial_") {
+                fields.extend_from_slice(pair.key);
+                fields.extend_from_slice(pair.value);
+                fields_count += 1;
+            }
+        }
+        let wait = self.waits.iter().find(|(tags, _)| tags.matches(chunk.tag.as_bytes()));
+        let wait = wait.map_or(PART_WAIT, |(_, wait)| *wait);
+        let text = part.text.to_vec();
+        let Chunk { input, rewrites, arrived, .. } = *chunk;
+        Line {
+            time,
+            input,
+            arrived,
+            rewrites,
+            touched: now,
+            wait,
+            fields,
+            fields_count,
+            text,
+            permit,
+        }
     }
 
     fn has_room(&self, tag: &Tag, part: &Part<'_>) -> bool {
@@ -149,14 +236,14 @@ impl PartialMessage {
         let line = self.lines.remove(id)?;
         let mut data = Vec::new();
         let mut entries = Vec::new();
-        line.write(&mut data);
+        line.write(&self.key, &mut data);
         push_entry(&mut entries, line.time, 0, data.len());
         Some(Chunk {
             tag: id.tag.clone(),
             entries: Arc::new(Entries { data: Bytes::from(data), entries }),
             shared: SharedFields::default(),
             input: line.input,
-            rewrites: 0,
+            rewrites: line.rewrites,
             arrived: line.arrived,
             permit: line.settle(),
         })
@@ -164,29 +251,6 @@ impl PartialMessage {
 }
 
 impl Line {
-    fn begin(
-        record: &[u8],
-        part: &Part<'_>,
-        time: EventTime,
-        permit: Permit,
-        chunk: &Chunk,
-        now: Instant,
-    ) -> Self {
-        let mut fields = Vec::new();
-        let mut fields_count = 0;
-        for pair in map::pairs(record).into_iter().flatten() {
-            let key = pair.key_text().unwrap_or_default();
-            if key != TEXT_KEY && !key.starts_with(b"partial_") {
-                fields.extend_from_slice(pair.key);
-                fields.extend_from_slice(pair.value);
-                fields_count += 1;
-            }
-        }
-        let text = part.text.to_vec();
-        let Chunk { input, arrived, .. } = *chunk;
-        Self { time, input, arrived, touched: now, fields, fields_count, text, permit }
-    }
-
     fn append(mut self, part: &Part<'_>, permit: Permit, now: Instant) -> Self {
         self.text.extend_from_slice(part.text);
         self.permit.absorb(permit);
@@ -194,11 +258,15 @@ impl Line {
         self
     }
 
-    fn write(&self, data: &mut Vec<u8>) {
+    fn deadline(&self) -> Instant {
+        self.touched.checked_add(self.wait).unwrap_or(self.touched)
+    }
+
+    fn write(&self, key: &[u8], data: &mut Vec<u8>) {
         let mut writer = Writer::new(data);
         writer.map_header(self.fields_count.saturating_add(1));
         writer.raw(&self.fields);
-        writer.str(TEXT_KEY);
+        writer.str(key);
         writer.str(&self.text);
     }
 
@@ -212,7 +280,7 @@ impl Line {
 }
 
 impl<'a> Part<'a> {
-    fn read(record: &'a [u8]) -> Option<Self> {
+    fn read(record: &'a [u8], key: &[u8]) -> Option<Self> {
         let is_true = |value: &[u8]| match Reader::new(value).token() {
             Ok(Token::Bool(value)) => value,
             Ok(Token::Str(text)) => text.eq_ignore_ascii_case(b"true"),
@@ -222,7 +290,7 @@ impl<'a> Part<'a> {
         Some(Self {
             partial_id: map::text(map::get(record, b"partial_id")?)?,
             is_last: map::get(record, b"partial_last").is_some_and(is_true),
-            text: map::text(map::get(record, TEXT_KEY)?)?,
+            text: map::text(map::get(record, key)?)?,
         })
     }
 }
