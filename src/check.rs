@@ -14,6 +14,7 @@ use crate::config::{
 use crate::ec2::Tags;
 use crate::filter::aws::config::KEYS;
 use crate::filter::grep::config::{LogicalOp, Rule};
+use crate::filter::multiline::config::{Config as Multiline, Mode};
 use crate::filter::parser::config::{Config as Parser, Key};
 use crate::input::forward::config::Listener;
 use crate::input::tcp::config::Format;
@@ -88,7 +89,8 @@ fn plan(config: &Config) -> Vec<(&'static str, String, String)> {
 }
 
 fn service(service: &Service) -> String {
-    let Service { flush, grace, log_level, log_file, http_server } = service;
+    let Service { flush, grace, log_level, log_file, multiline_bytes_max: _, http_server } =
+        service;
     let mut text = format!("sends after {}, ", seconds(*flush));
     text += &match *grace {
         Duration::MAX => "delivers after SIGTERM without end, ".to_owned(),
@@ -157,6 +159,7 @@ fn filter(filter: &FilterConfig) -> String {
             let rules: Vec<_> = config.rules.iter().map(rule).collect();
             format!("{tags}: {}", rules.join(joint))
         }
+        FilterKind::Multiline(config) => format!("{tags}: {}", multiline(config)),
         FilterKind::Parser(config) => format!("{tags}: {}", parser(config)),
         FilterKind::RecordModifier(config) => {
             let mut acts = Vec::new();
@@ -172,6 +175,27 @@ fn filter(filter: &FilterConfig) -> String {
                 acts.push(format!("adds {}", added.join(", ")));
             }
             format!("{tags}: {}", acts.join(", "))
+        }
+    }
+}
+
+fn multiline(config: &Multiline) -> String {
+    let key = config.key_content.as_deref().map(|key| format!(" of {key}")).unwrap_or_default();
+    match &config.mode {
+        Mode::Parser { parsers, across_chunks, .. } => {
+            let names: Vec<_> = parsers.iter().map(|parser| parser.name.as_str()).collect();
+            let wait = if *across_chunks {
+                format!("lines wait {} for the next", seconds(config.wait))
+            } else {
+                "within what arrives together".to_owned()
+            };
+            format!("joins lines{key} as {} has them, {wait}", names.join(" or "))
+        }
+        Mode::PartialMessage => {
+            format!(
+                "joins parts{key} that Docker cut, they wait {} for the next",
+                seconds(config.wait)
+            )
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::filter::Filter;
 use crate::filter::grep::Grep;
+use crate::filter::multiline::Multiline;
 use crate::filter::parser::ParserFilter;
 use crate::filter::record_modifier::RecordModifier;
 use crate::ingest::{self, Ingest, Outlet, Stage};
@@ -31,6 +32,7 @@ use crate::lifecycle::StopReceiver;
 use crate::output::Output;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
 use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
+use crate::record::tag_pattern::TagMatch;
 use crate::ring::Ring;
 use crate::router::Router;
 use crate::telemetry::{FilterCounters, InputCounters, OutputCounters, Telemetry};
@@ -127,6 +129,7 @@ impl Pipeline {
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
         let filter_matches = config.filters.iter().map(|one| one.matches.clone()).collect();
+        let waits = waits_for_parts(&config.filters);
         let stages = stages(config.filters, &mut inquiries, &mut telemetry);
         let mut processors = Vec::new();
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
@@ -166,7 +169,8 @@ impl Pipeline {
             };
             outputs.push((make_output(output, around).await?, buffer));
         }
-        let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets);
+        let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets)
+            .with_waits_for_parts(waits);
         Ok(Self { listeners, intake, ingest, outputs, inquiries, telemetry: Arc::new(telemetry) })
     }
 
@@ -297,11 +301,21 @@ fn stages(
     filters.into_iter().map(stage).collect()
 }
 
+/// How long the parts of Docker's lines wait, by tag, where filters say so.
+fn waits_for_parts(filters: &[FilterConfig]) -> Vec<(TagMatch, Duration)> {
+    let wait = |filter: &FilterConfig| {
+        let FilterKind::Multiline(config) = &filter.kind else { return None };
+        config.wait_for_parts().map(|wait| (filter.matches.clone(), wait))
+    };
+    filters.iter().filter_map(wait).collect()
+}
+
 fn make_filter(kind: FilterKind, inquiries: &mut Inquiries) -> Filter {
     match kind {
         FilterKind::Aws(config) => Filter::Aws(inquiries.aws(config)),
         FilterKind::Ecs(config) => Filter::Ecs(Box::new(inquiries.ecs(config))),
         FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
+        FilterKind::Multiline(config) => Filter::Multiline(Multiline::new(config)),
         FilterKind::Parser(config) => Filter::Parser(ParserFilter::new(config)),
         FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),
     }

@@ -15,7 +15,7 @@ use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Sett
 use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
-use crate::{filter, input};
+use crate::{filter, input, multiline};
 
 /// What the environment says beside the files.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +90,7 @@ pub(super) fn build(
         report,
         has_storage_path,
         is_lone_pair,
+        multiline_parsers: multiline::config::Registry::default(),
         inputs: 0,
         filters: 0,
         outputs: 0,
@@ -130,6 +131,7 @@ struct Builder<'a> {
     /// One input and one output belong together, even if no `Match` says so. Fluent Bit's rule for
     /// pipelines of the command line holds for files too.
     is_lone_pair: bool,
+    multiline_parsers: multiline::config::Registry,
     /// Sections seen of each kind, also those that cannot be used.
     inputs: usize,
     filters: usize,
@@ -274,6 +276,12 @@ impl Builder<'_> {
             Filter::Grep => {
                 filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep)
             }
+            Filter::Multiline => filter::multiline::config::Config::from_options(
+                &mut options,
+                &self.multiline_parsers,
+                self.config.service.multiline_bytes_max,
+            )
+            .map(FilterKind::Multiline),
             Filter::Parser => {
                 let find = |name: &str| self.parsers.get(name);
                 filter::parser::config::Config::from_options(&mut options, find)

@@ -106,6 +106,8 @@ pub enum FilterKind {
     Ecs(filter::ecs::config::Config),
     /// `grep`.
     Grep(filter::grep::config::Config),
+    /// `multiline`.
+    Multiline(filter::multiline::config::Config),
     /// `parser`.
     Parser(filter::parser::config::Config),
     /// `record_modifier`.

@@ -16,6 +16,7 @@ pub(super) enum Filter {
     Aws,
     Ecs,
     Grep,
+    Multiline,
     Parser,
     RecordModifier,
 }
@@ -131,6 +132,7 @@ impl Filter {
         ("aws", Self::Aws),
         ("ecs", Self::Ecs),
         ("grep", Self::Grep),
+        ("multiline", Self::Multiline),
         ("parser", Self::Parser),
         ("record_modifier", Self::RecordModifier),
     ];
@@ -146,7 +148,6 @@ impl Filter {
         "lookup",
         "lua",
         "modify",
-        "multiline",
         "nest",
         "nightfall",
         "rewrite_tag",
@@ -165,6 +166,7 @@ impl Filter {
             Self::Aws => Tables { own: filter::aws::config::OPTIONS, shared },
             Self::Ecs => Tables { own: filter::ecs::config::OPTIONS, shared },
             Self::Grep => Tables { own: filter::grep::config::OPTIONS, shared },
+            Self::Multiline => Tables { own: filter::multiline::config::OPTIONS, shared },
             Self::Parser => Tables { own: filter::parser::config::OPTIONS, shared },
             Self::RecordModifier => {
                 Tables { own: filter::record_modifier::config::OPTIONS, shared }

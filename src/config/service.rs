@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::option::tables::{COUNT, PORT};
-use crate::option::{Fault, Kind, Options, Row, Table};
+use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 
 /// Options of the section.
 pub(super) const OPTIONS: Table = &[
@@ -61,8 +61,12 @@ pub(super) const OPTIONS: Table = &[
     Row::new("storage.rejected.limit", Kind::Text, "Most bytes of it").without_effect(),
     Row::new("scheduler.base", Kind::Text, "Shortest wait before a retry").without_effect(),
     Row::new("scheduler.cap", Kind::Text, "Longest wait before a retry").without_effect(),
-    Row::new("multiline_buffer_limit", Kind::Text, "Largest record of several lines")
-        .without_effect(),
+    Row::new(
+        "multiline_buffer_limit",
+        Kind::Text,
+        "Most bytes of a record of several lines; k, m, g are powers of 1,024, false is no limit",
+    )
+    .or("2M"),
     Row::new("json.escape_unicode", Kind::Text, "Whether JSON has \\u for what is not ASCII")
         .without_effect(),
     Row::new("json.convert_nan_to_null", Kind::Text, "Whether NaN becomes null").without_effect(),
@@ -113,6 +117,8 @@ pub struct Service {
     pub log_level: LogLevel,
     /// Where to log to; `None` is standard error.
     pub log_file: Option<PathBuf>,
+    /// Most bytes of a record of several lines.
+    pub multiline_bytes_max: usize,
     /// The HTTP server, if it is wanted.
     pub http_server: Option<HttpServer>,
 }
@@ -163,6 +169,18 @@ pub(super) enum Refusal {
     NoFlush,
 }
 
+/// What to know about options that can be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Advice {
+    #[error("is no number of bytes, 2M holds")]
+    NoBytes,
+}
+
+/// What `multiline_buffer_limit` is where it is not set. Fluent Bit's `FLB_ML_BUFFER_LIMIT_DEFAULT`.
+const MULTILINE_BYTES_DEFAULT: usize = 2 * 1_024 * 1_024;
+/// The most it can be, and what `false` stands for: a record lies within 4 GiB.
+const MULTILINE_BYTES_MAX: usize = 1 << 30;
+
 impl Default for Service {
     fn default() -> Self {
         Self {
@@ -170,6 +188,7 @@ impl Default for Service {
             grace: Duration::from_secs(5),
             log_level: LogLevel::Info,
             log_file: None,
+            multiline_bytes_max: MULTILINE_BYTES_DEFAULT,
             http_server: None,
         }
     }
@@ -183,15 +202,40 @@ impl Service {
         if flush.is_zero() {
             options.refuse("flush", Fault::invalid(Refusal::NoFlush));
         }
+        let limit = options.text("multiline_buffer_limit").unwrap_or_default();
+        let multiline_bytes_max = binary_bytes(&limit).unwrap_or_else(|| {
+            options.remark("multiline_buffer_limit", Remark::plugin(Advice::NoBytes));
+            MULTILINE_BYTES_DEFAULT
+        });
         let log_level = options.text("log_level").and_then(|level| LogLevel::parse(&level));
         Self {
             flush,
             grace: options.seconds("grace").unwrap_or(default.grace),
             log_level: log_level.unwrap_or(default.log_level),
             log_file: options.text("log_file").map(PathBuf::from),
+            multiline_bytes_max,
             http_server: options.bool("http_server").then(|| HttpServer::from_options(options)),
         }
     }
+}
+
+/// Bytes with `k`, `m` and `g` as powers of 1,024, as Fluent Bit has it for this option alone
+/// (`flb_utils_size_to_binary_bytes`).
+fn binary_bytes(text: &str) -> Option<usize> {
+    if text.eq_ignore_ascii_case("false") {
+        return Some(MULTILINE_BYTES_MAX);
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match text.get(digits.len()..)?.to_ascii_lowercase().as_str() {
+        "" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = digits.trim().parse::<u64>().ok()?.saturating_mul(factor);
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(MULTILINE_BYTES_MAX);
+    Some(if bytes == 0 { MULTILINE_BYTES_MAX } else { bytes })
 }
 
 impl HttpServer {
@@ -282,6 +326,28 @@ mod tests {
         assert_eq!(read(&[("flush", "0")]).1, "E expected more than 0 seconds");
         assert_eq!(read(&[("flush", "soon")]).1, "E expected seconds such as 5, 0.5, 30s or 1m");
         assert!(read(&[("log_level", "loud")]).1.starts_with("E expected one of off, error"));
+    }
+
+    #[test]
+    fn the_largest_record_of_several_lines_is_told_in_powers_of_1024() {
+        let cases = [
+            ("2M", 2_097_152),
+            ("64kb", 65_536),
+            ("1 KiB", 1_024),
+            ("100", 100),
+            ("false", MULTILINE_BYTES_MAX),
+            ("0", MULTILINE_BYTES_MAX),
+            ("9g", MULTILINE_BYTES_MAX),
+        ];
+        for (text, bytes) in cases {
+            let (service, said) = read(&[("multiline_buffer_limit", text)]);
+            assert_eq!((service.multiline_bytes_max, said.as_str()), (bytes, ""), "{text}");
+        }
+        for text in ["many", "2x", "-1"] {
+            let (service, said) = read(&[("multiline_buffer_limit", text)]);
+            assert_eq!(service.multiline_bytes_max, 2_097_152);
+            assert_eq!(said, "W is no number of bytes, 2M holds");
+        }
     }
 
     #[test]

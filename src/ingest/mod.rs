@@ -13,8 +13,9 @@ use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::clock;
 use crate::filter::Pass;
-use crate::filter::partial_message::PartialMessage;
+use crate::filter::partial_message::{PartialMessage, TEXT_KEY};
 use crate::ledger::{Account, Reason};
+use crate::record::tag_pattern::TagMatch;
 use crate::ring::Ring;
 use crate::router::Router;
 use tokio::sync::Notify;
@@ -22,8 +23,6 @@ use tokio::sync::Notify;
 use stage::After;
 pub use stage::Stage;
 
-/// How often parts of lines whose rest does not come are looked for.
-const TICK_INTERVAL: Duration = Duration::from_millis(500);
 /// Rounds in which what filters hold is let go at the end: what one lets go may come to another
 /// under a new tag. As many as a chunk may be given new tags, and one.
 const LAST_ROUNDS_MAX: u8 = 17;
@@ -85,6 +84,12 @@ impl Ingest {
         Self { partial, processors, stages, router, outlets, work: Vec::new() }
     }
 
+    /// Lets the parts of lines of these tags wait so long for the next one.
+    #[must_use]
+    pub fn with_waits_for_parts(self, waits: Vec<(TagMatch, Duration)>) -> Self {
+        Self { partial: PartialMessage::new(TEXT_KEY, waits), ..self }
+    }
+
     /// Takes a chunk from the ring to the buffers.
     pub fn process(&mut self, chunk: Chunk, now: Instant) {
         if let Some(chunk) = self.partial.join(chunk, now) {
@@ -94,8 +99,8 @@ impl Ingest {
 
     /// When [`Self::tick`] is to be called.
     #[must_use]
-    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
-        let parts = self.partial.is_waiting().then(|| now.checked_add(TICK_INTERVAL)).flatten();
+    pub fn wakes_at(&self) -> Option<Instant> {
+        let parts = self.partial.wakes_at();
         let filters = self.chains().flatten().filter_map(|stage| stage.filter.wakes_at());
         filters.chain(parts).min()
     }
@@ -277,12 +282,11 @@ pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>, news: Option<Arc<No
             }
         };
         // What is due goes on before the next chunk: a timer would fire up to a millisecond later.
-        if ingest.wakes_at(now).is_some_and(|at| at <= now) {
+        if ingest.wakes_at().is_some_and(|at| at <= now) {
             ingest.tick(now);
         }
         // A deadline that is set stays: chunks that keep coming do not put it off.
-        let next = ingest.wakes_at(now);
-        wakes_at = wakes_at.into_iter().chain(next).min();
+        wakes_at = wakes_at.into_iter().chain(ingest.wakes_at()).min();
     }
     ingest.finish(clock::now());
 }

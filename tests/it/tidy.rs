@@ -37,7 +37,9 @@ const PURE: &[&str] = &[
     "src/filter/grep/",
     "src/filter/parser/",
     "src/filter/record_modifier/",
+    "src/filter/multiline/",
     "src/filter/partial_message/mod.rs",
+    "src/multiline/",
     "src/ec2/metadata.rs",
     "src/input/forward/",
     "src/input/tcp/",
@@ -71,7 +73,8 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("ring", &["sync"]),
-    ("filter", &["chunk", "ec2", "ecs", "ledger", "option", "parser", "record"]),
+    ("filter", &["chunk", "ec2", "ecs", "ledger", "multiline", "option", "parser", "record"]),
+    ("multiline", &["option", "parser", "record"]),
     ("parser", &["option", "record"]),
     ("router", &["record"]),
     (
@@ -95,7 +98,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     // Around it. Whoever reads options declares them with `option`; nobody on the way knows `config`.
     ("option", &[]),
-    ("config", &["filter", "input", "option", "output", "parser", "record"]),
+    ("config", &["filter", "input", "multiline", "option", "output", "parser", "record"]),
     ("check", &["config", "ec2", "filter", "input", "output", "record"]),
     ("cli", &["config"]),
     ("ec2", &["clock", "http_get"]),

@@ -410,7 +410,7 @@ fn variables_change_what_holds_without_a_file() {
         (Some(14), Some("eu-west-1"))
     );
     assert_eq!(output.tls_ca_file, Some(PathBuf::from("/ca.pem")));
-    let Service { flush, grace, log_level, log_file, http_server } = config.service;
+    let Service { flush, grace, log_level, log_file, http_server, .. } = config.service;
     assert_eq!(log_file, None);
     assert_eq!((flush.as_millis(), grace.as_secs()), (500, 30));
     assert_eq!((log_level, http_server), (LogLevel::Debug, None));

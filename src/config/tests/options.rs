@@ -8,6 +8,7 @@ use crate::option::{Effect, Kind, Row};
 fn needed(plugin: &str) -> &'static str {
     match plugin {
         "cloudwatch_logs" => "region r\nlog_group_name g\nlog_stream_prefix p",
+        "multiline" => "multiline.parser java\nmultiline.key_content log",
         "parser" => "key_name log\nparser p",
         _ => "",
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::filter::partial_message;
 use crate::multiline::Parser;
 use crate::multiline::config::Registry;
 use crate::option::{Fault, Kind, Options, Remark, Row, Table, nearest};
@@ -100,6 +101,13 @@ pub enum Advice {
 }
 
 impl Config {
+    /// How long the parts of lines wait that are joined before any filter, as this filter has it.
+    #[must_use]
+    pub fn wait_for_parts(&self) -> Option<Duration> {
+        let is_first = self.key_content.as_deref() == Some(partial_message::TEXT_KEY);
+        (matches!(self.mode, Mode::PartialMessage) && is_first).then_some(self.wait)
+    }
+
     /// Reads the options; `None` after a problem was reported. `bytes_max` is the service's
     /// `multiline_buffer_limit`.
     pub fn from_options(

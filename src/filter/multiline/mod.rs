@@ -26,7 +26,8 @@ use config::{Config, Mode};
 pub enum Multiline {
     /// Lines that multiline parsers find to belong together.
     Lines(Box<Lines>),
-    /// Parts of lines that Docker cut. Those under `log` were joined before any filter.
+    /// Parts of lines that Docker cut. Those under `log` were joined before any filter, with the
+    /// wait of this one, so that nothing is left to do here but for parts that filters made.
     Parts(Box<PartialMessage>),
 }
 
@@ -44,7 +45,7 @@ impl Multiline {
             Mode::PartialMessage => {
                 let key = key_content.unwrap_or_default();
                 let waits = vec![(TagMatch::everything(), wait)];
-                Self::Parts(Box::new(PartialMessage::new(key.as_bytes(), waits)))
+                Self::Parts(Box::new(PartialMessage::new(&key, waits)))
             }
         }
     }

@@ -35,8 +35,9 @@ pub const LINE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// process that dies in the middle of a line leaves a part that never gets its last one.
 pub const PART_WAIT: Duration = Duration::from_millis(2_000);
 
+/// The key that Docker's driver writes text under.
+pub const TEXT_KEY: &str = "log";
 const MARK: &[u8] = b"partial_message";
-const TEXT_KEY: &[u8] = b"log";
 
 /// Lines that wait for their rest.
 #[derive(Debug)]
@@ -91,21 +92,9 @@ impl Default for PartialMessage {
 impl PartialMessage {
     /// Joins text under `key`. Lines whose tag no wait is for wait for [`PART_WAIT`].
     #[must_use]
-    pub fn new(key: &[u8], waits: Vec<(TagMatch, Duration)>) -> Self {
+    pub fn new(key: &str, waits: Vec<(TagMatch, Duration)>) -> Self {
         let mark = Finder::new(MARK);
-        Self { lines: HashMap::new(), mark, key: key.into(), waits, wakes_at: None }
-    }
-
-    /// Joins text under `log`, with these waits.
-    #[must_use]
-    pub fn waiting(waits: Vec<(TagMatch, Duration)>) -> Self {
-        Self::new(TEXT_KEY, waits)
-    }
-
-    /// Whether it is what `key` is joined by before any filter.
-    #[must_use]
-    pub fn is_first(key: &str) -> bool {
-        key.as_bytes() == TEXT_KEY
+        Self { lines: HashMap::new(), mark, key: key.as_bytes().into(), waits, wakes_at: None }
     }
 
     /// Whether any line waits for its rest.

@@ -117,6 +117,21 @@ cases! {
     match_both
     match_none
     match_wildcards
+    ml_buffer_off
+    ml_go
+    ml_interleaved_tags
+    ml_java
+    ml_missing_parser
+    ml_no_key
+    ml_no_parser
+    ml_other_keys
+    ml_partial
+    ml_partial_bool
+    ml_partial_id_prefix
+    ml_partial_interleaved
+    ml_partial_no_end
+    ml_partial_short_keys
+    ml_several_builtin
     parser_bad_format
     parser_decode_field_as
     parser_duplicate_name
