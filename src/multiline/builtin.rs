@@ -13,7 +13,7 @@ type Row = (&'static str, &'static str, &'static str);
 pub const BUILTIN: [&str; 4] = ["go", "java", "python", "ruby"];
 
 const GO: &[Row] = &[
-    (START, r"/\bpanic: /", "go_after_panic"),
+    (START, GO_START, "go_after_panic"),
     (START, r"/http: panic serving/", "go_goroutine"),
     ("go_after_panic", r"/^$/", "go_goroutine"),
     ("go_after_panic, go_after_signal, go_frame_1", r"/^$/", "go_goroutine"),
@@ -24,11 +24,7 @@ const GO: &[Row] = &[
 ];
 
 const JAVA: &[Row] = &[
-    (
-        "start_state, java_start_exception",
-        r"/(.)(?:Exception|Error|Throwable|V8 errors stack trace)[:\r\n]/",
-        "java_after_exception",
-    ),
+    ("start_state, java_start_exception", JAVA_START, "java_after_exception"),
     ("java_after_exception", r"/^[\t ]*nested exception is:[\t ]*/", "java_start_exception"),
     ("java_after_exception", r"/^[\r\n]*$/", "java_after_exception"),
     ("java_after_exception, java", r"/^[\t ]+(?:eval )?at /", "java"),
@@ -51,8 +47,19 @@ const PYTHON: &[Row] = &[
 ];
 
 const RUBY: &[Row] = &[
-    ("start_state, ruby_start_exception", r"/^.+:\d+:in\s+.*/", "ruby_after_exception"),
+    ("start_state, ruby_start_exception", RUBY_START, "ruby_after_exception"),
     ("ruby_after_exception, ruby", r"/^\s+from\s+.*:\d+:in\s+.*/", "ruby"),
+];
+
+const GO_START: &str = r"/\bpanic: /";
+const JAVA_START: &str = r"/(.)(?:Exception|Error|Throwable|V8 errors stack trace)[:\r\n]/";
+const RUBY_START: &str = r"/^.+:\d+:in\s+.*/";
+
+/// Texts of which one stands in every line that the expression matches.
+const NEEDS: [(&str, &[&str]); 3] = [
+    (GO_START, &["panic: "]),
+    (JAVA_START, &["Exception", "Error", "Throwable", "V8 errors stack trace"]),
+    (RUBY_START, &[":in"]),
 ];
 
 /// The built-in parser of that name, in any case.
@@ -66,7 +73,10 @@ pub fn builtin(name: &str) -> Option<Parser> {
         "ruby" => RUBY,
         _ => return None,
     };
-    let text = |&(states, pattern, next): &Row| RuleText { states, pattern, next: Some(next) };
+    let text = |&(states, pattern, next): &Row| {
+        let needs = NEEDS.iter().find(|(known, _)| *known == pattern);
+        RuleText { states, pattern, next: Some(next), needs: needs.map_or(&[], |(_, texts)| texts) }
+    };
     let rules = Rules::new(&rows.iter().map(text).collect::<Vec<_>>()).ok()?;
     Some(Parser {
         name: (*name).to_owned(),
@@ -81,6 +91,20 @@ pub fn builtin(name: &str) -> Option<Parser> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::pattern::{Outcome, Pattern};
+
+    proptest::proptest! {
+        #[test]
+        fn what_an_expression_matches_holds_one_of_the_texts_it_needs(
+            text in "([a :\n1]|panic|Exception|Error|Throwable|V8 errors stack trace|in){0,8}",
+        ) {
+            for (pattern, needs) in NEEDS {
+                let is_match = Pattern::new(pattern).expect("compiles").is_match(text.as_bytes());
+                let holds = needs.iter().any(|need| text.contains(need));
+                proptest::prop_assert!(holds || is_match == Outcome::NoMatch, "{}", pattern);
+            }
+        }
+    }
 
     #[test]
     fn every_built_in_parser_is_there_in_any_case() {

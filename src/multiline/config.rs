@@ -139,7 +139,8 @@ fn rules(options: &mut Options) -> Option<Rules> {
             options.refuse_setting(setting, Fault::invalid(Refusal::Incomplete));
             continue;
         };
-        texts.push(RuleText { states, pattern, next: rest.first().map(String::as_str) });
+        let next = rest.first().map(String::as_str);
+        texts.push(RuleText { states, pattern, next, needs: &[] });
     }
     if texts.len() < settings.len() {
         return None;

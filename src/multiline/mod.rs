@@ -8,6 +8,7 @@
 mod builtin;
 pub mod chain;
 pub mod config;
+mod line_start;
 pub mod parser;
 pub mod rules;
 

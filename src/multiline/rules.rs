@@ -2,6 +2,9 @@
 //!
 //! Reference: Fluent Bit's `src/multiline/flb_ml_rule.c`. Not known here: where lines come from.
 
+use memchr::memmem::Finder;
+
+use super::line_start::{self, OneLine};
 use crate::record::pattern::{Outcome, Pattern, PatternError};
 
 /// Most rules of a parser, inclusive: far more than any parser has (`java` has eight), so that a
@@ -25,16 +28,26 @@ pub struct RuleText<'a> {
     pub pattern: &'a str,
     /// The state after such a line; without one only a new start can follow.
     pub next: Option<&'a str>,
+    /// Texts of which a line must hold one to match. Empty: any line may. To look for a text is far
+    /// faster than to try an expression that does not begin with one.
+    pub needs: &'a [&'a str],
 }
 
 #[derive(Clone, Debug)]
 struct Rule {
     pattern: Pattern,
+    /// The same for the start of a text alone, if the pattern matches only at the start of a line:
+    /// to find that it does not match, no more than the first bytes of a line are looked at then.
+    at_start: Option<Pattern>,
+    /// A line has to hold one of these to match, if there are any.
+    needs: Box<[Finder<'static>]>,
     /// [`START`] is among its states.
     is_start: bool,
     /// The rules that a line behind it may match to go on, in their order. Rules with [`START`]
     /// are none of them: a line that matches those begins anew.
     next: Box<[usize]>,
+    /// Any of these rules, where that can be asked at once: nearly all lines match none.
+    any_next: Option<Pattern>,
     /// A start may follow, so the line is the last of its group.
     ends: bool,
 }
@@ -126,11 +139,17 @@ impl Rules {
                 return Err(fail(at, fault));
             }
             let starts = |at: &usize| is_start.get(*at).copied().unwrap_or_default();
+            let ends = after.iter().any(starts);
+            let next: Box<[usize]> = after.into_iter().filter(|at| !starts(at)).collect();
+            let patterns = next.iter().filter_map(|at| texts.get(*at)).map(|text| text.pattern);
             rules.push(Rule {
                 pattern,
+                at_start: line_start::at_start(text.pattern),
+                any_next: line_start::any(&patterns.collect::<Vec<_>>()),
+                needs: text.needs.iter().map(|need| Finder::new(need).into_owned()).collect(),
                 is_start: starts(&at),
-                ends: after.iter().any(starts),
-                next: after.into_iter().filter(|at| !starts(at)).collect(),
+                ends,
+                next,
             });
         }
         Ok(Self { rules })
@@ -146,20 +165,32 @@ impl Rules {
     #[must_use]
     pub fn step(&self, state: Option<usize>, line: &[u8]) -> Option<Step> {
         let step = |rule: usize, begins, ends| Step { rule, begins, ends };
-        let after = state.and_then(|state| self.rules.get(state)).map(|rule| &*rule.next);
-        for at in after.unwrap_or_default() {
-            if let Some(rule) = self.rules.get(*at).filter(|rule| rule.takes(line)) {
+        let line = OneLine::new(line);
+        let before = state.and_then(|state| self.rules.get(state));
+        for at in before.filter(|rule| rule.may_go_on(&line)).map_or(&[][..], |rule| &rule.next) {
+            if let Some(rule) = self.rules.get(*at).filter(|rule| rule.takes(&line)) {
                 return Some(step(*at, false, rule.ends));
             }
         }
         let mut starts = self.rules.iter().enumerate().filter(|(_, rule)| rule.is_start);
-        starts.find(|(_, rule)| rule.takes(line)).map(|(at, rule)| step(at, true, rule.ends))
+        starts.find(|(_, rule)| rule.takes(&line)).map(|(at, rule)| step(at, true, rule.ends))
     }
 }
 
 impl Rule {
-    fn takes(&self, line: &[u8]) -> bool {
-        match self.pattern.is_match(line) {
+    /// Whether a line behind may match any of the next rules.
+    fn may_go_on(&self, line: &OneLine<'_>) -> bool {
+        let any = self.any_next.as_ref().filter(|_| line.is_one);
+        any.is_none_or(|any| any.is_match(line.text) != Outcome::NoMatch)
+    }
+
+    fn takes(&self, line: &OneLine<'_>) -> bool {
+        let is_missing = |need: &Finder<'static>| need.find(line.text).is_none();
+        if !self.needs.is_empty() && self.needs.iter().all(is_missing) {
+            return false;
+        }
+        let pattern = self.at_start.as_ref().filter(|_| line.is_one).unwrap_or(&self.pattern);
+        match pattern.is_match(line.text) {
             Outcome::Match => true,
             // Given up counts as not found, as in Fluent Bit.
             Outcome::NoMatch | Outcome::StepLimit => false,
@@ -186,7 +217,7 @@ mod tests {
     use super::*;
 
     fn text<'a>(states: &'a str, pattern: &'a str, next: &'a str) -> RuleText<'a> {
-        RuleText { states, pattern, next: Some(next) }
+        RuleText { states, pattern, next: Some(next), needs: &[] }
     }
 
     fn refused(texts: &[RuleText<'_>]) -> (usize, String) {
@@ -228,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_rule_without_a_next_state_is_followed_by_starts_only() {
-        let rules = [RuleText { states: START, pattern: "^x", next: None }];
+        let rules = [RuleText { states: START, pattern: "^x", next: None, needs: &[] }];
         let rules = Rules::new(&rules).unwrap();
         assert_eq!(rules.step(Some(0), b"y"), None);
         assert_eq!(rules.step(Some(0), b"x"), Some(Step { rule: 0, begins: true, ends: false }));

@@ -14,7 +14,8 @@ pub(crate) fn chain(names: &[&str]) -> Chain {
 }
 
 pub(crate) fn custom(rules: &[(&str, &str, &str)]) -> Chain {
-    let text = |&(states, pattern, next)| RuleText { states, pattern, next: Some(next) };
+    let text =
+        |&(states, pattern, next)| RuleText { states, pattern, next: Some(next), needs: &[] };
     let rules = Rules::new(&rules.iter().map(text).collect::<Vec<_>>()).expect("rules");
     let parser = Parser {
         name: "custom".to_owned(),
