@@ -6,16 +6,18 @@
 use super::condition;
 use super::env::Environment;
 use super::expand::Expanded;
+use super::multiline_parsers;
 use super::parsers::Parsers;
 use super::plugins::{self, Filter, Input, Output, Tables};
 use super::raw::SectionKind;
 use super::service::{self, LogLevel, Service};
 use super::{Config, FilterConfig, FilterKind, InputConfig, InputKind, OutputConfig, OutputKind};
+use crate::multiline::config::Registry;
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
 use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
-use crate::{filter, input, multiline};
+use crate::{filter, input};
 
 /// What the environment says beside the files.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +81,7 @@ pub(super) fn build(
     let has_storage_path = options.is_set("storage.path");
     report.append(options.into_report());
     let parsers = Parsers::take(&mut sections, context.tz.as_deref(), report);
+    let multiline_parsers = multiline_parsers::take(&mut sections, &parsers, report);
     let config =
         Config { service, inputs: vec![], filters: vec![], outputs: vec![], notes: vec![] };
     let count = |kind| sections.iter().filter(|section| section.kind == kind).count();
@@ -90,7 +93,7 @@ pub(super) fn build(
         report,
         has_storage_path,
         is_lone_pair,
-        multiline_parsers: multiline::config::Registry::default(),
+        multiline_parsers,
         inputs: 0,
         filters: 0,
         outputs: 0,
@@ -131,7 +134,7 @@ struct Builder<'a> {
     /// One input and one output belong together, even if no `Match` says so. Fluent Bit's rule for
     /// pipelines of the command line holds for files too.
     is_lone_pair: bool,
-    multiline_parsers: multiline::config::Registry,
+    multiline_parsers: Registry,
     /// Sections seen of each kind, also those that cannot be used.
     inputs: usize,
     filters: usize,

@@ -16,6 +16,7 @@ mod expand;
 mod include;
 mod manual;
 mod meaning;
+mod multiline_parsers;
 mod parsers;
 mod plugins;
 mod raw;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::expand::Expanded;
 use super::raw::SectionKind;
-use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
+use crate::option::{
+    Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject, Table,
+};
 use crate::parser::{Parser, config};
 
 /// The parsers of a configuration.
@@ -52,7 +54,7 @@ impl Parsers {
     }
 
     fn add(&mut self, section: Expanded, tz: Option<&str>, report: &mut Report) {
-        let section = first_of_each(section, report);
+        let section = first_of_each(section, "[PARSER]", config::OPTIONS, report);
         let place = section.place.clone();
         let policy = Policy::Service { strict: config::STRICT };
         let mut options = Options::read(section, config::OPTIONS, &[], policy);
@@ -71,17 +73,22 @@ impl Parsers {
 
 /// Of an option that is there again the first counts: so does Fluent Bit take parsers, but nothing
 /// else.
-fn first_of_each(section: Expanded, report: &mut Report) -> Section {
+pub(super) fn first_of_each(
+    section: Expanded,
+    kind: &str,
+    options: Table,
+    report: &mut Report,
+) -> Section {
     let Expanded { place, mut settings, .. } = section;
     let mut first: BTreeMap<String, Place> = BTreeMap::new();
     settings.retain(|Setting { key, value, written, place }| {
-        let row = config::OPTIONS.iter().find(|row| row.is_called(key));
+        let row = options.iter().find(|row| row.is_called(key));
         if value.is_empty() || row.is_none_or(|row| row.multi) {
             return true;
         }
         let known = first.entry(key.to_ascii_lowercase());
         if let std::collections::btree_map::Entry::Occupied(known) = known {
-            let section = "[PARSER]".to_owned();
+            let section = kind.to_owned();
             let subject = Subject { section, key: key.clone(), value: written.clone() };
             let advice = Advice::Again { first: known.get().clone() };
             report.remark(place.clone(), subject, Remark::plugin(advice));
@@ -91,7 +98,6 @@ fn first_of_each(section: Expanded, report: &mut Report) -> Section {
         true
     });
     let name = settings.iter().find(|setting| setting.key.eq_ignore_ascii_case("name"));
-    let title =
-        name.map_or_else(|| "[PARSER]".to_owned(), |name| format!("[PARSER] {}", name.value));
+    let title = name.map_or_else(|| kind.to_owned(), |name| format!("{kind} {}", name.value));
     Section { title, place, settings }
 }

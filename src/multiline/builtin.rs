@@ -1,16 +1,40 @@
 //! Around the path, multiline: the parsers that every configuration has.
 //!
-//! Rules as in Fluent Bit's `src/multiline/flb_ml_parser_{go,java,python,ruby}.c`, which has them
-//! from the detectors of Fluentd's `detect_exceptions`.
+//! Those of languages have their rules from Fluent Bit's `flb_ml_parser_{go,java,python,ruby}.c`,
+//! which has them from the detectors of Fluentd's `detect_exceptions`. Those of containers read a
+//! line of Docker's files or of the CRI's first (`flb_ml_parser_{docker,cri}.c`).
 
-use super::parser::{FLUSH_TIMEOUT, Kind, Parser};
+use std::sync::Arc;
+
+use super::parser::{FLUSH_TIMEOUT, Kind, Mark, Parser};
 use super::rules::{RuleText, Rules, START};
+use crate::option::{Options, Place, Policy, Section, Setting};
+use crate::parser as fields;
 
 /// A rule: states, expression, next state.
 type Row = (&'static str, &'static str, &'static str);
 
 /// The names of the built-in parsers.
-pub const BUILTIN: [&str; 4] = ["go", "java", "python", "ruby"];
+pub const BUILTIN: [&str; 6] = ["docker", "cri", "go", "java", "python", "ruby"];
+
+/// What takes the lines of Docker's files apart.
+const DOCKER_FIELDS: &[(&str, &str)] = &[
+    ("name", "docker"),
+    ("format", "json"),
+    ("time_format", "%Y-%m-%dT%H:%M:%S.%L"),
+    ("time_keep", "on"),
+    ("time_strict", "off"),
+];
+/// What takes the lines of the CRI's files apart.
+const CRI_FIELDS: &[(&str, &str)] = &[
+    ("name", "cri"),
+    ("format", "regex"),
+    ("regex", r"^(?<time>.+?) (?<stream>stdout|stderr) (?<_p>F|P) (?<log>.*)$"),
+    ("skip_empty_values", "off"),
+    ("time_format", "%Y-%m-%dT%H:%M:%S.%L%z"),
+    ("time_keep", "on"),
+    ("time_strict", "off"),
+];
 
 const GO: &[Row] = &[
     (START, GO_START, "go_after_panic"),
@@ -67,6 +91,8 @@ const NEEDS: [(&str, &[&str]); 3] = [
 pub fn builtin(name: &str) -> Option<Parser> {
     let name = BUILTIN.iter().find(|known| known.eq_ignore_ascii_case(name))?;
     let rows = match *name {
+        "docker" => return container(name, DOCKER_FIELDS, Kind::EndsWith(mark("\n")), None),
+        "cri" => return container(name, CRI_FIELDS, Kind::Equal(mark("F")), Some("_p")),
         "go" => GO,
         "java" => JAVA,
         "python" => PYTHON,
@@ -81,11 +107,45 @@ pub fn builtin(name: &str) -> Option<Parser> {
     Some(Parser {
         name: (*name).to_owned(),
         kind: Kind::Regex(rules),
+        fields: None,
         key_content: None,
         key_pattern: None,
         key_group: None,
         flush_timeout: FLUSH_TIMEOUT,
     })
+}
+
+/// A parser of a container runtime's files: a line says of what stream it is, and whether it is
+/// whole.
+fn container(
+    name: &str,
+    fields: &[(&str, &str)],
+    kind: Kind,
+    key_pattern: Option<&str>,
+) -> Option<Parser> {
+    let place = Place::file("built in");
+    let setting = |&(key, value): &(&str, &str)| Setting {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        written: value.to_owned(),
+        place: place.clone(),
+    };
+    let settings = fields.iter().map(setting).collect();
+    let section = Section { title: name.to_owned(), place: place.clone(), settings };
+    let mut options = Options::read(section, fields::config::OPTIONS, &[], Policy::Plugin);
+    Some(Parser {
+        name: name.to_owned(),
+        kind,
+        fields: Some(Arc::new(fields::Parser::from_options(&mut options, None)?)),
+        key_content: Some("log".to_owned()),
+        key_pattern: key_pattern.map(str::to_owned),
+        key_group: Some("stream".to_owned()),
+        flush_timeout: FLUSH_TIMEOUT,
+    })
+}
+
+fn mark(text: &str) -> Mark {
+    Mark { text: text.to_owned(), negate: false }
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use super::parser::{Before, Join, Parser};
+use crate::parser as fields;
 use crate::record::map;
+use crate::record::msgpack::Writer;
+use crate::record::time::EventTime;
 
 /// Most groups of a source that a parser's `key_group` may tell apart. Fluent Bit's
 /// `FLB_ML_MAX_GROUPS`; beyond it the oldest one makes room.
@@ -41,6 +44,16 @@ pub enum Line<'a> {
     },
 }
 
+/// What a parser of fields made of a line, kept for its memory.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// The record.
+    record: Vec<u8>,
+    pairs: Vec<u8>,
+    /// The time that the line tells.
+    time: Option<EventTime>,
+}
+
 /// Where a line belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
@@ -50,6 +63,8 @@ pub struct Place {
     pub begins: bool,
     /// It is the last line of its group.
     pub ends: bool,
+    /// The record is not the one that came but what a parser of fields made of it.
+    is_taken: bool,
 }
 
 /// What is known of a source, and what is held for its groups.
@@ -102,18 +117,32 @@ impl Chain {
     }
 
     /// Finds the parser that takes the line and what the line is to it. `None`: no parser does, and
-    /// whatever is open in its stream ends before it.
-    pub fn place<T>(&self, stream: &mut Stream<T>, line: &Line<'_>) -> Option<Place> {
+    /// whatever is open in its stream ends before it. `time` is the line's as far as is known, and
+    /// `taken` is for [`Self::taken`].
+    pub fn place<T>(
+        &self,
+        stream: &mut Stream<T>,
+        line: &Line<'_>,
+        time: EventTime,
+        taken: &mut Taken,
+    ) -> Option<Place> {
         let newest = stream.newest;
         let others = (0..self.members.len()).filter(|parser| *parser != newest);
-        let place = std::iter::once(newest)
-            .chain(others)
-            .find_map(|parser| self.members.get(parser)?.place(parser, stream, line))?;
+        let place = std::iter::once(newest).chain(others).find_map(|parser| {
+            self.members.get(parser)?.place(parser, stream, line, time, taken)
+        })?;
         stream.newest = place.parser;
         Some(place)
     }
 
-    /// The text of a line that was placed.
+    /// The record and the time that take the place of those of a line that was placed just now, if
+    /// a parser of fields made them.
+    #[must_use]
+    pub fn taken<'a>(place: Place, taken: &'a Taken) -> Option<(&'a [u8], Option<EventTime>)> {
+        place.is_taken.then_some((&taken.record, taken.time))
+    }
+
+    /// The text of a line that was placed; of its new record, if it has one.
     #[must_use]
     pub fn content<'a>(&self, place: Place, line: &Line<'a>) -> &'a [u8] {
         let member = self.members.get(place.parser);
@@ -134,9 +163,21 @@ impl Chain {
 }
 
 impl Member {
-    fn place<T>(&self, at: usize, stream: &mut Stream<T>, line: &Line<'_>) -> Option<Place> {
-        let Parser { kind, key_pattern, key_group, .. } = &*self.parser;
-        let content = line.text(self.key_content.as_deref())?;
+    fn place<T>(
+        &self,
+        at: usize,
+        stream: &mut Stream<T>,
+        line: &Line<'_>,
+        time: EventTime,
+        taken: &mut Taken,
+    ) -> Option<Place> {
+        let Parser { kind, fields, key_pattern, key_group, .. } = &*self.parser;
+        let mut content = line.text(self.key_content.as_deref())?;
+        let mut line = *line;
+        if let Some(fields) = fields {
+            line = taken.take(fields, content, time)?;
+            content = line.text(self.key_content.as_deref())?;
+        }
         let field = |key: &Option<String>| line.field(key.as_ref()?.as_bytes());
         let name = field(key_group).unwrap_or_default();
         let found = stream.find(at, name);
@@ -145,18 +186,42 @@ impl Member {
         let step = kind.step(before, content, field(key_pattern))?;
         let group = found.unwrap_or_else(|| stream.add(at, name));
         stream.groups.get_mut(group)?.state = Some(step.rule);
-        Some(Place { group, parser: at, begins: step.begins, ends: step.ends })
+        let (begins, ends, is_taken) = (step.begins, step.ends, fields.is_some());
+        Some(Place { group, parser: at, begins, ends, is_taken })
+    }
+}
+
+impl Taken {
+    fn take(&mut self, fields: &fields::Parser, text: &[u8], time: EventTime) -> Option<Line<'_>> {
+        self.record.clear();
+        self.pairs.clear();
+        let parsed = fields.parse(text, time, &mut self.pairs)?;
+        self.time = parsed.time;
+        let mut writer = Writer::new(&mut self.record);
+        writer.map_header(parsed.pairs);
+        writer.raw(&self.pairs);
+        Some(Line::record(&self.record))
     }
 }
 
 impl<'a> Line<'a> {
+    /// A record of which nothing was looked up.
+    #[must_use]
+    pub fn record(record: &'a [u8]) -> Self {
+        Self::Record { record, key: b"", text: None }
+    }
+
     /// The line itself. A record without the key, or with no text there, is no line.
     fn text(&self, key: Option<&[u8]>) -> Option<&'a [u8]> {
         match self {
             Self::Text(text) => Some(text),
             Self::Record { record, key: known, text } => {
                 let key = key?;
-                if key == *known { *text } else { map::get(record, key).and_then(map::text) }
+                if !known.is_empty() && key == *known {
+                    *text
+                } else {
+                    map::get(record, key).and_then(map::text)
+                }
             }
         }
     }

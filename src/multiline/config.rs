@@ -10,6 +10,7 @@ use super::builtin::{BUILTIN, builtin};
 use super::parser::{FLUSH_TIMEOUT, Kind as ParserKind, Mark, Parser};
 use super::rules::{RuleError, RuleText, Rules};
 use crate::option::{Fault, Kind, Options, Remark, Row, Table, tokens};
+use crate::parser as fields;
 
 /// Options of the section.
 pub const OPTIONS: Table = &[
@@ -35,6 +36,9 @@ pub const OPTIONS: Table = &[
     Row::new("rule", Kind::Text, "STATES REGEX NEXT: lines that may follow in these states").many(),
 ];
 
+/// Options whose value has to be right; a bad value of the others is a warning.
+pub const STRICT: &[&str] = &["type"];
+
 /// Words of a rule.
 const RULE_WORDS: usize = 3;
 
@@ -51,6 +55,12 @@ pub enum Refusal {
     /// A rule without an expression.
     #[error(r#"expected "STATES" "REGEX" "NEXT STATE""#)]
     Incomplete,
+    /// A name that is no parser's.
+    #[error("no parser is called '{name}'")]
+    UnknownParser {
+        /// The name.
+        name: String,
+    },
     /// A rule that does not work.
     #[error("{0}")]
     Rule(#[from] RuleError),
@@ -80,9 +90,14 @@ impl Registry {
         BUILTIN.into_iter().chain(self.own.iter().map(|parser| parser.name.as_str()))
     }
 
-    /// Reads a section and adds its parser; what is wrong with it is reported there.
-    pub fn add(&mut self, options: &mut Options) {
-        let Some(parser) = read(options) else { return };
+    /// Reads a section and adds its parser; what is wrong with it is reported there. `find` knows
+    /// the parsers of fields.
+    pub fn add(
+        &mut self,
+        options: &mut Options,
+        find: impl Fn(&str) -> Option<Arc<fields::Parser>>,
+    ) {
+        let Some(parser) = read(options, find) else { return };
         if self.get(&parser.name).is_some() {
             options.remark("name", Remark::plugin(Advice::NameTaken));
         } else {
@@ -92,7 +107,10 @@ impl Registry {
 }
 
 /// The parser that the options describe; `None` after a problem was reported.
-fn read(options: &mut Options) -> Option<Parser> {
+fn read(
+    options: &mut Options,
+    find: impl Fn(&str) -> Option<Arc<fields::Parser>>,
+) -> Option<Parser> {
     let name = options.text("name");
     if name.is_none() {
         options.refuse("name", Fault::Missing("name"));
@@ -108,10 +126,15 @@ fn read(options: &mut Options) -> Option<Parser> {
             None
         }
     };
+    let fields = options.text("parser").map(|name| (find(&name), name));
+    if let Some((None, name)) = &fields {
+        options.refuse("parser", Fault::invalid(Refusal::UnknownParser { name: name.clone() }));
+    }
     let timeout = options.integer("flush_timeout").filter(|millis| *millis > 0);
     let parser = Parser {
         name: name?,
         kind: kind?,
+        fields: fields.and_then(|(fields, _)| fields),
         key_content: options.text("key_content"),
         key_pattern: options.text("key_pattern"),
         key_group: options.text("key_group"),
@@ -165,10 +188,13 @@ fn rules(options: &mut Options) -> Option<Rules> {
 mod tests {
     use super::*;
     use crate::option::{Policy, first_bad_row, section};
+    use crate::parser::fixture;
 
     fn add(registry: &mut Registry, lines: &[(&str, &str)]) -> String {
         let mut options = Options::read(section(lines), OPTIONS, &[], Policy::Plugin);
-        registry.add(&mut options);
+        registry.add(&mut options, |name| {
+            (name == "json").then(|| Arc::new(fixture::parser("json", &[("format", "json")])))
+        });
         let report = options.into_report();
         let problems = report.problems.iter().map(ToString::to_string);
         let notes = report.notes.iter().map(ToString::to_string);
@@ -263,6 +289,15 @@ mod tests {
             "{bad}"
         );
         assert!(refused(&["start_state"]).ends_with(r#"expected "STATES" "REGEX" "NEXT STATE""#));
+    }
+
+    #[test]
+    fn a_parser_of_fields_has_to_be_there() {
+        let lines =
+            |parser| [("name", "x"), ("type", "eq"), ("match_string", "F"), ("parser", parser)];
+        assert_eq!(said(&lines("json")), "");
+        let expected = "test.conf:4: [TEST] test: parser = \"JSON\": no parser is called 'JSON'";
+        assert_eq!(said(&lines("JSON")), expected);
     }
 
     #[test]

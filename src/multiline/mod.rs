@@ -13,7 +13,7 @@ pub mod parser;
 pub mod rules;
 
 pub use builtin::{BUILTIN, builtin};
-pub use chain::{Chain, Group, Line, Place, Stream};
+pub use chain::{Chain, Group, Line, Place, Stream, Taken};
 pub use parser::{Join, Kind, Parser};
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Around the path, multiline: what a multiline parser is, and how it joins lines.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::rules::{Rules, Step};
+use crate::parser as fields;
 
 /// How long lines wait where the parser has no `flush_timeout`. Fluent Bit's
 /// `FLB_ML_FLUSH_TIMEOUT`. The filter `multiline` has a time of its own.
@@ -15,6 +17,9 @@ pub struct Parser {
     pub name: String,
     /// How it tells which lines belong together.
     pub kind: Kind,
+    /// What takes a line apart first: the record is what comes of that, and the line is a field
+    /// of it. A line that it does not take is none of this parser's.
+    pub fields: Option<Arc<fields::Parser>>,
     /// The key whose text is a line, unless whoever uses the parser names another one.
     pub key_content: Option<String>,
     /// The key whose text is looked at instead of the line's, by `endswith` and `equal`.

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::rules::{RuleText, Rules, START};
 use super::*;
+use crate::record::map;
 use crate::record::pattern::{Outcome, Pattern};
+use crate::record::time::EventTime;
 
 pub(crate) fn chain(names: &[&str]) -> Chain {
     let parser = |name: &&str| Arc::new(builtin(name).expect("built in"));
@@ -20,6 +22,7 @@ pub(crate) fn custom(rules: &[(&str, &str, &str)]) -> Chain {
     let parser = Parser {
         name: "custom".to_owned(),
         kind: Kind::Regex(rules),
+        fields: None,
         key_content: None,
         key_pattern: None,
         key_group: None,
@@ -31,15 +34,21 @@ pub(crate) fn custom(rules: &[(&str, &str, &str)]) -> Chain {
 /// What becomes of the lines of one source: records, each as its lines joined.
 fn join<L: AsRef<str>>(chain: &Chain, lines: impl IntoIterator<Item = L>) -> Vec<String> {
     let mut stream: Stream<Vec<u8>> = Stream::default();
+    let mut taken = Taken::default();
     let mut records = Vec::new();
     for line in lines {
         let line = line.as_ref().as_bytes();
-        let Some(place) = chain.place(&mut stream, &Line::Text(line)) else {
+        let Some(place) =
+            chain.place(&mut stream, &Line::Text(line), EventTime::default(), &mut taken)
+        else {
             records.extend(stream.end_all());
             records.push(line.to_vec());
             continue;
         };
-        assert_eq!(chain.content(place, &Line::Text(line)), line);
+        let line = match Chain::taken(place, &taken) {
+            Some((record, _)) => map::get(record, b"log").and_then(map::text).expect("its line"),
+            None => chain.content(place, &Line::Text(line)),
+        };
         records.extend(stream.end_before(place));
         let held = stream.held(place).expect("the group is there");
         match held {
@@ -217,6 +226,7 @@ fn marked(kind: Kind, key_group: Option<&str>, key_pattern: Option<&str>) -> Cha
     let parser = Parser {
         name: "marked".to_owned(),
         kind,
+        fields: None,
         key_content: Some("log".to_owned()),
         key_pattern: key_pattern.map(str::to_owned),
         key_group: key_group.map(str::to_owned),
@@ -234,6 +244,55 @@ fn lines_that_end_with_a_backslash_go_on_and_are_joined_as_parts() {
     let backslash = marked(Kind::EndsWith(mark("\\", true)), None, None);
     assert_eq!(join(&backslash, ["a\\", "b\\", "c", "d"]), ["a\\b\\c", "d"]);
     assert_eq!(join(&backslash, ["a\\", "", "b"]), ["a\\", "", "b"], "too short to look at");
+}
+
+#[test]
+fn lines_of_dockers_files_are_joined_up_to_their_newline_each_stream_alone() {
+    let line = |log: &str, stream: &str| {
+        format!(r#"{{"log":"{log}","stream":"{stream}","time":"2024-05-01T12:00:00.123456789Z"}}"#)
+    };
+    let lines = [
+        line(r"a\n", "stdout"),
+        line("b1 ", "stdout"),
+        line(r"c\n", "stderr"),
+        line("d1 ", "stderr"),
+        line(r"b2\n", "stdout"),
+        "no JSON".to_owned(),
+        line(r"d2\n", "stderr"),
+    ];
+    let expected = ["a\n", "c\n", "b1 b2\n", "d1 ", "no JSON", "d2\n"];
+    assert_eq!(join(&chain(&["docker"]), &lines), expected);
+    assert_eq!(join(&chain(&["cri", "docker"]), &lines), expected);
+}
+
+#[test]
+fn lines_of_the_cri_are_joined_up_to_the_full_one_each_stream_alone() {
+    let line = |rest: &str| format!("2024-05-01T12:00:00.123456789+02:00 {rest}");
+    let lines = [
+        line("stdout P a1 "),
+        line("stderr P b1 "),
+        line("stdout F a2"),
+        line("stdout F "),
+        line("stderr F b2"),
+        line("stdout X no"),
+    ];
+    let expected = ["a1 a2".to_owned(), String::new(), "b1 b2".to_owned(), line("stdout X no")];
+    assert_eq!(join(&chain(&["cri"]), &lines), expected);
+    assert_eq!(join(&chain(&["docker", "cri"]), &lines), expected);
+}
+
+#[test]
+fn a_line_of_a_file_tells_its_time_and_becomes_a_record_of_its_own() {
+    let line = b"2024-05-01T12:00:00.5+02:00 stdout F hello";
+    let mut taken = Taken::default();
+    let mut stream: Stream<()> = Stream::default();
+    let cri = chain(&["cri"]);
+    let place = cri.place(&mut stream, &Line::Text(line), EventTime::default(), &mut taken);
+    let (record, time) = Chain::taken(place.expect("taken"), &taken).expect("a new record");
+    assert_eq!(time, Some(EventTime::from_parts(1_714_557_600, 500_000_000)));
+    let keys: Vec<_> =
+        map::pairs(record).expect("a map").filter_map(|pair| pair.key_text()).collect();
+    assert_eq!(keys, [b"time".as_slice(), b"stream", b"_p", b"log"]);
 }
 
 fn record(fields: &[(&str, &str)]) -> Vec<u8> {
@@ -254,8 +313,10 @@ fn groups_of_one_parser_do_not_end_each_other_up_to_their_limit() {
     let mut ended = Vec::new();
     for at in 0..=chain::GROUPS_MAX {
         let record = record(&[("log", "x"), ("p", "P"), ("stream", &at.to_string())]);
-        let line = Line::Record { record: &record, key: b"", text: None };
-        let place = parts.place(&mut stream, &line).expect("equal takes every line");
+        let (line, mut taken) = (Line::record(&record), Taken::default());
+        let place = parts
+            .place(&mut stream, &line, EventTime::default(), &mut taken)
+            .expect("equal takes every line");
         assert!(place.begins && !place.ends);
         ended.extend(stream.end_before(place));
         *stream.held(place).expect("the group is there") = Some(at);
@@ -270,8 +331,8 @@ fn a_record_without_the_key_or_without_text_there_is_no_line() {
     let mut stream: Stream<()> = Stream::default();
     for record in [record(&[("msg", "a.Error: x")]), b"\x81\xa3log\x05".to_vec(), b"\xc0".to_vec()]
     {
-        let line = Line::Record { record: &record, key: b"", text: None };
-        assert_eq!(java.place(&mut stream, &line), None);
+        let (line, mut taken) = (Line::record(&record), Taken::default());
+        assert_eq!(java.place(&mut stream, &line, EventTime::default(), &mut taken), None);
     }
     assert_eq!(java.key_content(), Some(b"log".as_slice()));
     assert_eq!(chain(&["java"]).key_content(), None, "no parser of its own has one");

@@ -86,10 +86,9 @@ impl Held {
 
     /// Puts a line behind the others.
     pub(super) fn append(&mut self, line: &[u8], permit: Permit, now: Instant, chain: &Chain) {
-        let text = self.text.get_or_insert_with(|| {
-            let first = Line::Record { record: &self.record, key: b"", text: None };
-            chain.content(self.place, &first).to_vec()
-        });
+        let text = self
+            .text
+            .get_or_insert_with(|| chain.content(self.place, &Line::record(&self.record)).to_vec());
         chain.join(self.place).append(text, line);
         self.bytes = text.len();
         self.permit.absorb(permit);

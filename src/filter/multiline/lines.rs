@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::going::Going;
 use super::held::{Held, NewLine};
+use bytes::Bytes;
+
 use crate::chunk::Chunk;
-use crate::multiline::{Chain, Line, Place, Stream};
+use crate::multiline::{Chain, Line, Place, Stream, Taken};
 use crate::record::map;
+use crate::record::time::EventTime;
 
 /// Most sources of lines of which something is known or held. Beyond it those are forgotten of
 /// which nothing is held, and then the one goes on that has waited longest. Far more than a task
@@ -41,6 +44,7 @@ pub struct Lines {
     streams: HashMap<Box<[u8]>, Stream<Held>>,
     /// The name of the record's source: kept for its memory.
     name: Vec<u8>,
+    taken: Taken,
     /// No group is to go on before.
     wakes_at: Option<Instant>,
     /// What had to make room, and since when.
@@ -67,6 +71,7 @@ impl Lines {
             key,
             streams: HashMap::new(),
             name: Vec::new(),
+            taken: Taken::default(),
             wakes_at: None,
             ousted: VecDeque::new(),
             groups: 0,
@@ -86,10 +91,17 @@ impl Lines {
             let fields = Fields::of(record, &key);
             fields.name(&chunk, &mut self.name);
             let line = Line::Record { record, key: &key, text: fields.text };
-            let Some(place) = self.place(&line, &mut chunk, &mut going, now) else {
+            let Some(place) = self.place(&line, time, &mut chunk, &mut going, now) else {
                 going.keep(time, record);
                 continue;
             };
+            if let Some((taken, told)) = Chain::taken(place, &self.taken) {
+                let (time, record) = (told.unwrap_or(time), Bytes::copy_from_slice(taken));
+                let content = record.slice_ref(self.chain.content(place, &Line::record(&record)));
+                let line = NewLine { time, record, place };
+                self.hold(line, &content, &mut chunk, &mut going, now);
+                continue;
+            }
             let content = self.chain.content(place, &line);
             let line = NewLine { time, record: records.data.slice_ref(record), place };
             self.hold(line, content, &mut chunk, &mut going, now);
@@ -138,19 +150,20 @@ impl Lines {
     fn place(
         &mut self,
         line: &Line<'_>,
+        time: EventTime,
         chunk: &mut Chunk,
         going: &mut Going<'_>,
         now: Instant,
     ) -> Option<Place> {
         if let Some(stream) = self.streams.get_mut(self.name.as_slice()) {
-            let place = self.chain.place(stream, line);
+            let place = self.chain.place(stream, line, time, &mut self.taken);
             if place.is_none() {
                 stream.end_all().for_each(|held| going.release(held, &self.chain, chunk));
             }
             return place;
         }
         let mut stream = Stream::default();
-        let place = self.chain.place(&mut stream, line)?;
+        let place = self.chain.place(&mut stream, line, time, &mut self.taken)?;
         self.make_room(now);
         self.streams.insert(self.name.as_slice().into(), stream);
         Some(place)

@@ -118,6 +118,8 @@ cases! {
     match_none
     match_wildcards
     ml_buffer_off
+    ml_custom
+    ml_docker
     ml_go
     ml_interleaved_tags
     ml_java
@@ -132,6 +134,7 @@ cases! {
     ml_partial_no_end
     ml_partial_short_keys
     ml_several_builtin
+    ml_start_with_date
     parser_bad_format
     parser_decode_field_as
     parser_duplicate_name
