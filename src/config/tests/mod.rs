@@ -14,6 +14,7 @@ use crate::output::cloudwatch_logs::config::{LogGroupName, StreamName};
 mod examples;
 mod formats;
 mod golden;
+mod multiline_parsers;
 mod options;
 mod parsers;
 mod processors;

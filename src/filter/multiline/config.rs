@@ -75,7 +75,10 @@ pub enum Mode {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// A name that is no parser's.
-    #[error("no multiline parser is called '{name}'{}", hint(.nearest.as_deref()))]
+    #[error(
+        "no multiline parser '{name}' is defined{}; name its file with Parsers_File in [SERVICE]",
+        hint(.nearest.as_deref())
+    )]
     UnknownParser {
         /// The name.
         name: String,
@@ -162,7 +165,7 @@ fn parsers(options: &mut Options, registry: &Registry, has_key: bool) -> Vec<Arc
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!(", did you mean '{name}'?")).unwrap_or_default()
+    nearest.map(|name| format!(" (did you mean '{name}'?)")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -211,7 +214,8 @@ mod tests {
     fn a_parser_that_is_not_there_is_refused_with_its_line_and_the_nearest_name() {
         let said = refused(&[("multiline.key_content", "log"), ("multiline.parser", "go, jawa")]);
         let expected = "test.conf:2: [TEST] test: multiline.parser = \"go, jawa\": no multiline parser \
-                        is called 'jawa', did you mean 'java'?";
+                        'jawa' is defined (did you mean 'java'?); name its file with Parsers_File \
+                        in [SERVICE]";
         assert_eq!(said, expected);
         let said = refused(&[("multiline.key_content", "log")]);
         assert_eq!(said, "test.conf: [TEST] test: expected an option multiline.parser");

@@ -228,11 +228,10 @@ impl Lines {
 
     /// The group of which `key` is the least, with that and its number, and the name of its source.
     fn first<K: Ord>(&self, key: impl Fn(&Held) -> K) -> Option<((K, u64), Box<[u8]>)> {
-        let open = self.streams.iter().flat_map(|(name, stream)| {
-            stream.open().map(|held| ((key(held), held.number), name)).collect::<Vec<_>>()
-        });
-        let (key, name) = open.min_by(|(one, _), (other, _)| one.cmp(other))?;
-        Some((key, name.clone()))
+        let named = |(name, stream)| Stream::open(stream).map(move |held| (name, held));
+        let of = |held: &Held| (key(held), held.number);
+        let (name, held) = self.streams.iter().flat_map(named).min_by_key(|(_, held)| of(held))?;
+        Some((of(held), Clone::clone(name)))
     }
 
     /// Lets one group go on.

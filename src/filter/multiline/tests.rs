@@ -319,6 +319,28 @@ fn what_waits_at_the_end_goes_on_in_the_order_in_which_it_began() {
 }
 
 #[test]
+fn lines_of_dockers_files_become_the_records_that_they_hold() {
+    let docker = Arc::new(builtin("docker").expect("built in"));
+    let mut bench = bench_of(Chain::new(vec![docker], Some("log")), LIMITS);
+    let line = |log: &str, second| {
+        format!(r#"{{"log":"{log}","stream":"stdout","time":"2024-05-01T12:00:0{second}.25Z"}}"#)
+    };
+    let (one, two) = (line("half ", 1), line(r"and half\n", 2));
+    assert_eq!(bench.apply(&[&[("log", &one), ("n", "1")]]), [""; 0]);
+    let chunk = chunk(&bench.account, "app", &[&[("log", &two)], &[("log", "no JSON")]]);
+    let chunk = bench.filter.apply(chunk, bench.now).expect("the line is whole");
+    assert_eq!(
+        chunk.entries.entries[0].time,
+        EventTime::from_parts(1_714_564_801, 250_000_000),
+        "what the first line tells"
+    );
+    let joined = "log=half and half\n stream=stdout time=2024-05-01T12:00:01.25Z";
+    assert_eq!(lines(chunk), [joined, "log=no JSON"]);
+    let balance = bench.account.balance();
+    assert_eq!((balance.delivered, balance.merged, balance.held), (2, 1, 0));
+}
+
+#[test]
 fn parts_under_another_key_than_log_are_joined_here() {
     let config = Config {
         key_content: Some("msg".to_owned()),
@@ -349,8 +371,9 @@ type Event = (usize, String, bool);
 const SOURCES: [(&str, &str, &str); 4] =
     [("a", "c1", "stdout"), ("a", "c1", "stderr"), ("a", "c2", "stdout"), ("b", "c1", "stdout")];
 
-/// Feeds the events in chunks: one ends where it is said, and where the tag is another.
-fn feed(bench: &mut Bench, events: &[Event]) -> Vec<String> {
+/// Feeds the events in chunks, each so much later: one ends where it is said, and where the tag is
+/// another.
+fn feed(bench: &mut Bench, events: &[Event], step: Duration) -> Vec<String> {
     let mut out = Vec::new();
     let numbers: Vec<String> = (0..events.len()).map(|number| number.to_string()).collect();
     let records: Vec<[(&str, &str); 4]> = events
@@ -369,6 +392,8 @@ fn feed(bench: &mut Bench, events: &[Event]) -> Vec<String> {
             let fields: Vec<_> = records[begin..=at].iter().map(<[_; 4]>::as_slice).collect();
             out.extend(bench.apply_tag(tag, &fields));
             begin = at + 1;
+            bench.now += step;
+            out.extend(bench.expired());
         }
     }
     out.extend(bench.pending());
@@ -384,7 +409,7 @@ proptest! {
     #[test]
     fn any_interleaving_in_any_chunks_joins_each_source_as_if_it_were_alone(events in events()) {
         let mut bench = bench_of(ANY.clone(), LIMITS);
-        let got = feed(&mut bench, &events);
+        let got = feed(&mut bench, &events, Duration::ZERO);
         // By source: the number of the first line and the text.
         let mut by_source: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for line in got {
@@ -414,9 +439,10 @@ proptest! {
         events in events(),
         bytes_max in 1..12_usize,
         across_chunks in any::<bool>(),
+        step_ms in 0..1_500_u64,
     ) {
         let mut bench = bench_of(ANY.clone(), Limits { bytes_max, across_chunks, wait: WAIT });
-        let got = feed(&mut bench, &events);
+        let got = feed(&mut bench, &events, Duration::from_millis(step_ms));
         for (source, (tag, container, name)) in SOURCES.iter().enumerate() {
             let head = format!(" container_id={container} source={name} log=");
             let of_tag = |line: &&String| {
