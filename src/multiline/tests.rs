@@ -199,8 +199,9 @@ fn several_parsers_join_the_traces_of_all_their_languages() {
 
 #[test]
 fn a_line_that_another_parser_takes_ends_what_is_open_so_that_the_order_stays() {
-    let lines = ["java.lang.Error: a", "\tat b.c(D.java:1)", "panic: e", "", "plain"];
-    let expected = ["java.lang.Error: a\n\tat b.c(D.java:1)", "panic: e\n\n", "plain"];
+    let lines = ["java.lang.Error: a", "\tat b.c(D.java:1)", "panic: e", "", "panic: f", "plain"];
+    let java = "java.lang.Error: a\n\tat b.c(D.java:1)";
+    let expected = [java, "panic: e\n\n", "panic: f", "plain"];
     assert_eq!(join(&chain(&["go", "java"]), lines), expected);
 }
 

@@ -43,7 +43,10 @@ impl Bench {
 
     fn apply_tag(&mut self, tag: &str, records: &[Fields<'_>]) -> Vec<String> {
         let chunk = chunk(&self.account, tag, records);
-        self.filter.apply(chunk, self.now).map(lines).unwrap_or_default()
+        let applied = self.filter.apply(chunk, self.now);
+        // Each record that goes on is owed for once, by the chunk it goes on in.
+        assert!(applied.as_ref().is_none_or(|one| one.records() == one.entries.len() as u64));
+        applied.map(lines).unwrap_or_default()
     }
 
     fn expired(&mut self) -> Vec<String> {
@@ -206,12 +209,15 @@ fn a_source_whose_lines_never_end_a_record_is_delivered_all_the_same() {
 #[test]
 fn what_is_beyond_the_bytes_goes_on_in_further_records_and_nothing_is_cut() {
     // "a.Error: x" and "\n\tat b" are 16 bytes.
-    let mut bench = bench();
-    bench.filter = Lines::new(
-        Chain::new(vec![Arc::new(builtin("java").expect("built in"))], Some("log")),
-        Limits { bytes_max: 16, ..LIMITS },
-    );
+    let limited = |bytes_max| {
+        let java = Arc::new(builtin("java").expect("built in"));
+        bench_of(Chain::new(vec![java], Some("log")), Limits { bytes_max, ..LIMITS })
+    };
     let (begin, more) = ([("n", "1"), ("log", "a.Error: x")], [("n", "2"), ("log", "\tat b")]);
+    let mut bench = limited(15);
+    assert_eq!(bench.apply(&[&begin, &more]), ["n=1 log=a.Error: x"], "one byte too many");
+    assert_eq!(bench.pending(), ["n=2 log=\tat b"]);
+    let mut bench = limited(16);
     assert_eq!(bench.apply(&[&begin, &more]), [""; 0], "as many as fit");
     assert_eq!(bench.apply(&[&more]), ["n=1 log=a.Error: x\n\tat b"], "and no more");
     let long = "\tat ".to_owned() + &"x".repeat(100);
