@@ -66,6 +66,20 @@ impl Accessor {
         })
     }
 
+    /// Reads `$log['a'][0]` as [`Accessor::parse`] does. Without the `$` the whole text is the key,
+    /// its dots and brackets too: so `modify`, `type_converter` and `expect` take their keys.
+    ///
+    /// # Errors
+    ///
+    /// The text begins with a `$` and not with a path, or is empty.
+    pub fn plain_or_path(text: &str) -> Result<Self, AccessorError> {
+        match text {
+            "" => Err(AccessorError::Empty),
+            text if text.starts_with('$') => Self::parse(text),
+            text => Ok(Self { root: text.into(), steps: Vec::new() }),
+        }
+    }
+
     /// Takes `key_bytes` of `text` as the first key; the brackets that follow belong to the path.
     /// What is left of the text comes back with it.
     pub(super) fn begin(text: &str, key_bytes: usize) -> Result<(Self, &str), AccessorError> {
@@ -98,10 +112,16 @@ impl Accessor {
         !self.steps.is_empty()
     }
 
-    /// The value, as msgpack. Of equal keys the last one counts.
+    /// The value, as msgpack. Of equal keys the last one counts. Where the first key's value is
+    /// neither map nor array, it is the value, whatever steps follow: so Fluent Bit has it
+    /// (`flb_ra_key.c`).
     #[must_use]
     pub fn get<'a>(&self, record: &'a [u8]) -> Option<&'a [u8]> {
         let value = map::get(record, self.root.as_bytes())?;
+        let is_container = matches!(value.first()?, 0x80..=0x9f | 0xdc..=0xdf);
+        if !is_container {
+            return Some(value);
+        }
         self.steps.iter().try_fold(value, |value, step| match step {
             Step::Key(key) => map::get(value, key.as_bytes()),
             Step::Index(index) => element(value, *index),
@@ -111,12 +131,12 @@ impl Accessor {
     /// The value if it is text, of a record that is followed by these fields.
     #[must_use]
     pub fn text<'a>(&self, record: &'a [u8], shared: &'a SharedFields) -> Option<&'a [u8]> {
-        let added = if self.is_nested() { None } else { shared.get(self.root.as_bytes()) };
-        let own = || self.get(record).and_then(map::text);
-        match added {
-            None => own(),
-            Some(field) if field.yields => own().or(Some(&field.value)),
-            Some(field) => Some(&field.value),
+        // Shared fields are text: a path into one is the text, as in `get`.
+        let added = shared.get(self.root.as_bytes());
+        match (self.get(record), added) {
+            (_, Some(field)) if !field.yields => Some(&field.value),
+            (None, Some(field)) => Some(&field.value),
+            (own, _) => own.and_then(map::text),
         }
     }
 }
@@ -189,7 +209,24 @@ mod tests {
         assert_eq!(found("$m['it''s']"), Some(b"y".as_slice()));
         let written = Accessor::parse("$m['it''s'][0]").expect("a path").to_string();
         assert_eq!(written, "m['it''s'][0]");
-        assert_eq!((found("$m['l'][2]"), found("$m[0]"), found("$a['b']")), (None, None, None));
+        assert_eq!(
+            (found("$m['l'][2]"), found("$m[0]"), found("$m['l']['x']")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn a_path_into_a_text_is_the_text_but_only_behind_the_first_key() {
+        assert_eq!(found("$a['b'][0]"), Some(b"x".as_slice()));
+        assert_eq!(found("$m['it''s']['b']"), None);
+    }
+
+    #[test]
+    fn without_a_dollar_the_whole_text_may_be_the_key() {
+        let key = |text| Accessor::plain_or_path(text).map(|path| path.key().to_owned());
+        assert_eq!(key("a.b['c']").as_deref(), Ok("a.b['c']"));
+        assert_eq!(key("$a.b").as_deref(), Ok("a"));
+        assert_eq!((key(""), key("$")), (Err(AccessorError::Empty), Err(AccessorError::Empty)));
     }
 
     #[test]
@@ -226,6 +263,9 @@ mod tests {
         assert_eq!(path.text(RECORD, &shared(false)), Some(b"shared".as_slice()));
         assert_eq!(path.text(RECORD, &shared(true)), Some(b"x".as_slice()));
         assert_eq!(path.text(b"\x80", &shared(true)), Some(b"shared".as_slice()));
+        assert_eq!(path.text(b"\x81\xa1a\x05", &shared(true)), None, "a number is no text");
+        let nested = Accessor::parse("$a['b']").expect("a path");
+        assert_eq!(nested.text(b"\x80", &shared(false)), Some(b"shared".as_slice()));
     }
 
     proptest::proptest! {

@@ -234,7 +234,8 @@ mod tests {
     fn a_path_to_nothing_or_to_an_array_is_missing() {
         let missing = |key| Err(format!("no text, number or map under the key '{key}'"));
         assert_eq!((filled("$zz"), filled("$l")), (missing("zz"), missing("l")));
-        assert_eq!(filled("$a['b']"), missing("a"));
+        assert_eq!(filled("$m['b']"), missing("m"));
+        assert_eq!(filled("$a['b']").as_deref(), Ok("x"), "as in Fluent Bit");
     }
 
     #[test]
