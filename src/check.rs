@@ -89,8 +89,15 @@ fn plan(config: &Config) -> Vec<(&'static str, String, String)> {
 }
 
 fn service(service: &Service) -> String {
-    let Service { flush, grace, log_level, log_file, multiline_bytes_max: _, http_server } =
-        service;
+    let Service {
+        flush,
+        grace,
+        log_level,
+        log_file,
+        multiline_bytes_max: _,
+        http_server,
+        escape_unicode: _,
+    } = service;
     let mut text = format!("sends after {}, ", seconds(*flush));
     text += &match *grace {
         Duration::MAX => "delivers after SIGTERM without end, ".to_owned(),
@@ -150,6 +157,13 @@ fn filter(filter: &FilterConfig) -> String {
             let added: Vec<_> = config.adds.iter().map(|(key, _)| key.as_str()).collect();
             format!("{tags}: adds {}, asks {}", added.join(", "), config.agent.as_str())
         }
+        FilterKind::Checklist(config) => format!("{tags}: {config}"),
+        FilterKind::ContentModifier(config) => format!("{tags}: {config}"),
+        FilterKind::Expect(config) => format!("{tags}: {config}"),
+        FilterKind::Nest(config) => format!("{tags}: {config}"),
+        FilterKind::Stdout => format!("{tags}: printed"),
+        FilterKind::Throttle(config) => format!("{tags}: {config}"),
+        FilterKind::TypeConverter(config) => format!("{tags}: {config}"),
         FilterKind::Grep(config) => {
             let joint = match config.logical_op {
                 LogicalOp::Legacy => ", then ",
@@ -159,6 +173,7 @@ fn filter(filter: &FilterConfig) -> String {
             let rules: Vec<_> = config.rules.iter().map(rule).collect();
             format!("{tags}: {}", rules.join(joint))
         }
+        FilterKind::Modify(config) => format!("{tags}: {config}"),
         FilterKind::Multiline(config) => format!("{tags}: {}", multiline(config)),
         FilterKind::Parser(config) => format!("{tags}: {}", parser(config)),
         FilterKind::RecordModifier(config) => {
@@ -219,6 +234,7 @@ fn output(output: &OutputConfig) -> String {
     let tags = tags(&output.matches);
     match &output.kind {
         OutputKind::Null => format!("{tags}: thrown away"),
+        OutputKind::Stdout(config) => format!("{tags}: {config}"),
         OutputKind::CloudwatchLogs(config) => {
             format!("{tags}: {}, {}", cloudwatch_logs(config), output.retry_limit)
         }

@@ -97,6 +97,11 @@ impl Chunk {
         self
     }
 
+    /// Appends one of its records as it is with the shared fields.
+    pub fn write_whole(&self, record: &[u8], out: &mut Vec<u8>) {
+        write_with(record, &self.shared, out);
+    }
+
     /// Keeps the entries that pass the test and drops the others as filtered. `None`: none is left.
     #[must_use]
     pub fn retain(mut self, keep: impl FnMut(&[u8]) -> bool) -> Option<Self> {

@@ -57,6 +57,7 @@ pub mod admin;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod ec2;
 pub mod ecs;
 pub mod healthcheck;

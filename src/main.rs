@@ -21,6 +21,8 @@ use tracing::level_filters::LevelFilter;
 
 /// Exit status of a sidecar that could not deliver all it held.
 const EXIT_LEFT: u8 = 2;
+/// Exit status of a sidecar that met a record at which a filter `expect` had to end it, as Fluent Bit's.
+const EXIT_UNEXPECTED: u8 = 255;
 
 fn main() -> ExitCode {
     let started = clock::now();
@@ -119,8 +121,10 @@ async fn serve(
         tracing::info!("{input}: listening on {address}");
     }
     let (sender, receiver) = stop_channel();
+    let alarm = sidecar.alarm();
     let account = run_until_signal(sidecar, signals, grace, (sender, receiver)).await;
-    close(&account)
+    let status = close(&account);
+    if alarm.is_raised() { ExitCode::from(EXIT_UNEXPECTED) } else { status }
 }
 
 async fn run_until_signal(
@@ -129,11 +133,18 @@ async fn run_until_signal(
     grace: Duration,
     (sender, receiver): (StopSender, StopReceiver),
 ) -> Account {
+    let alarm = sidecar.alarm();
+    let mut is_alarmed = false;
     let running = sidecar.run(receiver);
     tokio::pin!(running);
     loop {
         tokio::select! {
             account = &mut running => return account,
+            () = alarm.raised(), if !is_alarmed => {
+                is_alarmed = true;
+                tracing::error!("a record is not as expected, ending; delivering what is held");
+                sender.stop(clock::now(), grace);
+            }
             name = signals.next() => {
                 tracing::info!("caught signal ({name}); delivering what is held");
                 sender.stop(clock::now(), grace);

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::{Config, Environment, HttpServer, plugin_names};
 use crate::ec2;
 use crate::ecs;
-use crate::lifecycle::StopReceiver;
+use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::cloudwatch_logs::sender::Keys;
 use crate::pipeline::{Account, Around, BuildError, Enrichment, Pipeline, delivery_runtime};
 use crate::telemetry::Telemetry;
@@ -121,6 +121,12 @@ impl Sidecar {
     #[must_use]
     pub fn telemetry(&self) -> Arc<Telemetry> {
         self.pipeline.telemetry()
+    }
+
+    /// Says when a filter wants the process to end.
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        self.pipeline.alarm()
     }
 
     /// Runs until it is stopped and everything has its outcome.

@@ -52,11 +52,12 @@ pub(super) fn sections() -> Vec<Section> {
     };
     Input::ALL.iter().for_each(|(name, plugin)| add("INPUT", name, plugin.tables()));
     Filter::ALL.iter().for_each(|(name, plugin)| add("FILTER", name, plugin.tables()));
+    Filter::PROCESSORS.iter().for_each(|(name, one)| add("PROCESSOR", name, one.tables()));
     Output::ALL.iter().for_each(|(name, plugin)| add("OUTPUT", name, plugin.tables()));
     sections.extend([
         ("Every input, filter and output".to_owned(), vec![tables::SECTION]),
         ("Every input".to_owned(), vec![tables::INPUT, tables::TLS_INPUT]),
-        ("Every filter".to_owned(), vec![tables::FILTER]),
+        ("Every filter".to_owned(), vec![tables::FILTER, tables::CONDITION]),
         ("Every output".to_owned(), vec![tables::OUTPUT, tables::HOST, tables::TLS]),
         ("Every connection".to_owned(), vec![tables::NET]),
     ]);

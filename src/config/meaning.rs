@@ -6,18 +6,19 @@
 use super::condition;
 use super::env::Environment;
 use super::expand::Expanded;
+use super::kinds::{self, Registries};
 use super::multiline_parsers;
 use super::parsers::Parsers;
 use super::plugins::{self, Filter, Input, Output, Tables};
 use super::raw::SectionKind;
 use super::service::{self, LogLevel, Service};
-use super::{Config, FilterConfig, FilterKind, InputConfig, InputKind, OutputConfig, OutputKind};
+use super::{Config, FilterConfig, InputConfig, InputKind, OutputConfig, OutputKind};
 use crate::multiline::config::Registry;
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
 use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
-use crate::{filter, input};
+use crate::{input, output};
 
 /// What the environment says beside the files.
 #[derive(Clone, Debug, Default)]
@@ -239,11 +240,12 @@ impl Builder<'_> {
 
     /// The filters of an input or an output alone.
     fn processors(&mut self, groups: Vec<Expanded>, owner: &str) -> Vec<FilterConfig> {
+        let here = [Filter::ALL, Filter::PROCESSORS].concat();
+        let elsewhere = [Filter::ELSEWHERE, Filter::PROCESSORS_ELSEWHERE].concat();
         let mut processors = Vec::new();
         for (index, mut section) in groups.into_iter().enumerate() {
             let groups = std::mem::take(&mut section.groups);
-            let Some((plugin, section)) =
-                self.plugin("PROCESSOR", section, Filter::ALL, Filter::ELSEWHERE)
+            let Some((plugin, section)) = self.plugin("PROCESSOR", section, &here, &elsewhere)
             else {
                 continue;
             };
@@ -269,32 +271,12 @@ impl Builder<'_> {
         default_name: String,
         groups: Vec<Expanded>,
     ) -> Option<FilterConfig> {
-        let kind = match plugin {
-            Filter::Aws => {
-                filter::aws::config::Config::from_options(&mut options).map(FilterKind::Aws)
-            }
-            Filter::Ecs => {
-                filter::ecs::config::Config::from_options(&mut options).map(FilterKind::Ecs)
-            }
-            Filter::Grep => {
-                filter::grep::config::Config::from_options(&mut options).map(FilterKind::Grep)
-            }
-            Filter::Multiline => filter::multiline::config::Config::from_options(
-                &mut options,
-                &self.multiline_parsers,
-                self.config.service.multiline_bytes_max,
-            )
-            .map(FilterKind::Multiline),
-            Filter::Parser => {
-                let find = |name: &str| self.parsers.get(name);
-                filter::parser::config::Config::from_options(&mut options, find)
-                    .map(FilterKind::Parser)
-            }
-            Filter::RecordModifier => {
-                filter::record_modifier::config::Config::from_options(&mut options)
-                    .map(FilterKind::RecordModifier)
-            }
+        let registries = Registries {
+            parsers: &self.parsers,
+            multiline_parsers: &self.multiline_parsers,
+            multiline_bytes_max: self.config.service.multiline_bytes_max,
         };
+        let kind = kinds::filter(plugin, &mut options, &registries);
         let is_active = options.bool("active");
         if !is_active {
             options.remark("active", Remark::Inactive);
@@ -325,6 +307,10 @@ impl Builder<'_> {
         let mut options = read(section, plugin.tables());
         let (default_name, kind) = match plugin {
             Output::Null => (format!("null.{index}"), Some(OutputKind::Null)),
+            Output::Stdout => (
+                format!("stdout.{index}"),
+                output::stdout::config::Config::from_options(&mut options).map(OutputKind::Stdout),
+            ),
             Output::CloudwatchLogs => (
                 format!("cloudwatch_logs.{index}"),
                 cloudwatch_logs::Config::from_options(&mut options, &self.context.cloudwatch_logs)

@@ -14,6 +14,7 @@ mod env;
 mod error;
 mod expand;
 mod include;
+mod kinds;
 mod manual;
 mod meaning;
 mod multiline_parsers;
@@ -105,14 +106,30 @@ pub enum FilterKind {
     Aws(filter::aws::config::Config),
     /// `ecs`.
     Ecs(filter::ecs::config::Config),
+    /// `checklist`.
+    Checklist(filter::checklist::config::Config),
+    /// `content_modifier`, a processor.
+    ContentModifier(filter::content_modifier::config::Config),
+    /// `expect`.
+    Expect(filter::expect::config::Config),
     /// `grep`.
     Grep(filter::grep::config::Config),
+    /// `modify`.
+    Modify(filter::modify::config::Config),
+    /// `nest`.
+    Nest(filter::nest::config::Config),
     /// `multiline`.
     Multiline(filter::multiline::config::Config),
     /// `parser`.
     Parser(filter::parser::config::Config),
     /// `record_modifier`.
     RecordModifier(filter::record_modifier::config::Config),
+    /// `stdout`.
+    Stdout,
+    /// `throttle`.
+    Throttle(filter::throttle::config::Config),
+    /// `type_converter`.
+    TypeConverter(filter::type_converter::config::Config),
 }
 
 /// An output.
@@ -135,6 +152,8 @@ pub struct OutputConfig {
 pub enum OutputKind {
     /// `null`.
     Null,
+    /// `stdout`.
+    Stdout(output::stdout::config::Config),
     /// `cloudwatch_logs`.
     CloudwatchLogs(Box<output::cloudwatch_logs::config::Config>),
 }

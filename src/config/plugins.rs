@@ -15,16 +15,25 @@ pub(super) enum Input {
 pub(super) enum Filter {
     Aws,
     Ecs,
+    Checklist,
+    ContentModifier,
+    Expect,
     Grep,
+    Modify,
+    Nest,
     Multiline,
     Parser,
     RecordModifier,
+    Stdout,
+    Throttle,
+    TypeConverter,
 }
 
 /// Outputs of this version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Output {
     Null,
+    Stdout,
     CloudwatchLogs,
 }
 
@@ -124,60 +133,88 @@ impl Input {
 impl Filter {
     /// Its name, in lower case.
     pub(super) fn name(self) -> &'static str {
-        let found = Self::ALL.iter().find(|(_, plugin)| *plugin == self);
+        let found = Self::ALL.iter().chain(Self::PROCESSORS).find(|(_, plugin)| *plugin == self);
         found.map_or("", |(name, _)| name)
     }
 
     pub(super) const ALL: &[(&'static str, Self)] = &[
         ("aws", Self::Aws),
         ("ecs", Self::Ecs),
+        ("checklist", Self::Checklist),
+        ("expect", Self::Expect),
         ("grep", Self::Grep),
+        ("modify", Self::Modify),
+        ("nest", Self::Nest),
         ("multiline", Self::Multiline),
         ("parser", Self::Parser),
         ("record_modifier", Self::RecordModifier),
+        ("stdout", Self::Stdout),
+        ("throttle", Self::Throttle),
+        ("type_converter", Self::TypeConverter),
+    ];
+
+    /// Processors that are no filters: they stand at an input or an output only.
+    pub(super) const PROCESSORS: &[(&'static str, Self)] =
+        &[("content_modifier", Self::ContentModifier)];
+
+    /// Such processors that only Fluent Bit has.
+    pub(super) const PROCESSORS_ELSEWHERE: &[&'static str] = &[
+        "cumulative_to_delta",
+        "labels",
+        "metrics_selector",
+        "opentelemetry_envelope",
+        "sampling",
+        "sql",
+        "tda",
     ];
 
     /// Filters that only Fluent Bit has.
     pub(super) const ELSEWHERE: &[&'static str] = &[
         "alter_size",
-        "checklist",
-        "expect",
         "geoip2",
         "kubernetes",
         "log_to_metrics",
         "lookup",
         "lua",
-        "modify",
-        "nest",
         "nightfall",
         "rewrite_tag",
-        "stdout",
         "sysinfo",
         "tensorflow",
-        "throttle",
         "throttle_size",
-        "type_converter",
         "wasm",
     ];
 
     pub(super) const fn tables(self) -> Tables {
-        let shared = &[tables::SECTION, tables::FILTER];
-        match self {
-            Self::Aws => Tables { own: filter::aws::config::OPTIONS, shared },
-            Self::Ecs => Tables { own: filter::ecs::config::OPTIONS, shared },
-            Self::Grep => Tables { own: filter::grep::config::OPTIONS, shared },
-            Self::Multiline => Tables { own: filter::multiline::config::OPTIONS, shared },
-            Self::Parser => Tables { own: filter::parser::config::OPTIONS, shared },
-            Self::RecordModifier => {
-                Tables { own: filter::record_modifier::config::OPTIONS, shared }
+        let own = match self {
+            Self::Aws => filter::aws::config::OPTIONS,
+            Self::Checklist => filter::checklist::config::OPTIONS,
+            Self::ContentModifier => filter::content_modifier::config::OPTIONS,
+            Self::Ecs => filter::ecs::config::OPTIONS,
+            Self::Expect => filter::expect::config::OPTIONS,
+            Self::Grep => filter::grep::config::OPTIONS,
+            Self::Multiline => filter::multiline::config::OPTIONS,
+            // Its conditions are its own.
+            Self::Modify => {
+                let shared = &[tables::SECTION, tables::FILTER];
+                return Tables { own: filter::modify::config::OPTIONS, shared };
             }
-        }
+            Self::Nest => filter::nest::config::OPTIONS,
+            Self::Parser => filter::parser::config::OPTIONS,
+            Self::RecordModifier => filter::record_modifier::config::OPTIONS,
+            Self::Stdout => filter::stdout::config::OPTIONS,
+            Self::Throttle => filter::throttle::config::OPTIONS,
+            Self::TypeConverter => filter::type_converter::config::OPTIONS,
+        };
+        Tables { own, shared: &[tables::SECTION, tables::FILTER, tables::CONDITION] }
     }
 }
 
 impl Output {
-    pub(super) const ALL: &[(&'static str, Self)] =
-        &[("null", Self::Null), ("cloudwatch_logs", Self::CloudwatchLogs)];
+    pub(super) const ALL: &[(&'static str, Self)] = &[
+        ("null", Self::Null),
+        ("stdout", Self::Stdout),
+        ("cloudwatch_logs", Self::CloudwatchLogs),
+    ];
 
     /// Outputs that only Fluent Bit has, those of AWS's image included.
     pub(super) const ELSEWHERE: &[&'static str] = &[
@@ -226,7 +263,6 @@ impl Output {
         "slack",
         "splunk",
         "stackdriver",
-        "stdout",
         "syslog",
         "tcp",
         "td",
@@ -240,6 +276,10 @@ impl Output {
         match self {
             Self::Null => Tables {
                 own: output::null::config::OPTIONS,
+                shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
+            },
+            Self::Stdout => Tables {
+                own: output::stdout::config::OPTIONS,
                 shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
             },
             Self::CloudwatchLogs => Tables {
@@ -293,7 +333,8 @@ mod tests {
     #[test]
     fn no_plugin_has_an_option_twice() {
         let all = Input::ALL.iter().map(|(name, plugin)| (*name, plugin.tables()));
-        let all = all.chain(Filter::ALL.iter().map(|(name, plugin)| (*name, plugin.tables())));
+        let filters = Filter::ALL.iter().chain(Filter::PROCESSORS);
+        let all = all.chain(filters.map(|(name, plugin)| (*name, plugin.tables())));
         let all = all.chain(Output::ALL.iter().map(|(name, plugin)| (*name, plugin.tables())));
         for (name, Tables { own, shared }) in all {
             assert_eq!(first_bad_row(&[&[own], shared].concat()), None, "{name}");

@@ -67,8 +67,12 @@ pub(super) const OPTIONS: Table = &[
         "Most bytes of a record of several lines; k, m, g are powers of 1,024, false is no limit",
     )
     .or("2M"),
-    Row::new("json.escape_unicode", Kind::Text, "Whether JSON has \\u for what is not ASCII")
-        .without_effect(),
+    Row::new(
+        "json.escape_unicode",
+        Kind::Bool,
+        "Whether JSON that is printed has \\u for what is not ASCII",
+    )
+    .or("true"),
     Row::new("json.convert_nan_to_null", Kind::Text, "Whether NaN becomes null").without_effect(),
     Row::new("dns.mode", Kind::Text, "UDP or TCP for name look-ups").without_effect(),
     Row::new("dns.resolver", Kind::Text, "How names are looked up").without_effect(),
@@ -121,6 +125,9 @@ pub struct Service {
     pub multiline_bytes_max: usize,
     /// The HTTP server, if it is wanted.
     pub http_server: Option<HttpServer>,
+    /// Whether JSON that is printed has `\u` for what is not ASCII. Messages of CloudWatch Logs have
+    /// the characters themselves.
+    pub escape_unicode: bool,
 }
 
 /// How much to log.
@@ -190,6 +197,7 @@ impl Default for Service {
             log_file: None,
             multiline_bytes_max: MULTILINE_BYTES_DEFAULT,
             http_server: None,
+            escape_unicode: true,
         }
     }
 }
@@ -215,6 +223,7 @@ impl Service {
             log_file: options.text("log_file").map(PathBuf::from),
             multiline_bytes_max,
             http_server: options.bool("http_server").then(|| HttpServer::from_options(options)),
+            escape_unicode: options.bool("json.escape_unicode"),
         }
     }
 }

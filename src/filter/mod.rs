@@ -3,13 +3,22 @@
 //! Pure: no socket, no task, no clock. Where a filter touches no record, no record is copied.
 
 pub mod aws;
+pub mod checklist;
 pub mod condition;
+pub mod content_modifier;
 pub mod ecs;
+pub mod expect;
 pub mod grep;
+pub mod modify;
 pub mod multiline;
+pub mod nest;
 pub mod parser;
 pub mod partial_message;
 pub mod record_modifier;
+mod rewrite;
+pub mod stdout;
+pub mod throttle;
+pub mod type_converter;
 
 use std::time::Instant;
 
@@ -24,14 +33,30 @@ pub enum Filter {
     Aws(aws::Aws),
     /// Appends what the ECS agent knows of the container.
     Ecs(Box<ecs::Ecs>),
+    /// Marks records whose value is on a list.
+    Checklist(checklist::Checklist),
+    /// Does one thing to one field.
+    ContentModifier(content_modifier::ContentModifier),
+    /// Says where records are not as expected.
+    Expect(expect::Expect),
     /// Keeps or drops records by their fields.
     Grep(grep::Grep),
+    /// Puts, takes away, renames, copies and moves fields.
+    Modify(modify::Modify),
+    /// Moves fields into a map, or out of one.
+    Nest(nest::Nest),
     /// Takes the text of a field apart.
     Parser(parser::ParserFilter),
     /// Joins lines that belong together.
     Multiline(multiline::Multiline),
     /// Adds and removes fields.
     RecordModifier(record_modifier::RecordModifier),
+    /// Prints records.
+    Stdout,
+    /// Drops what is more than an average allows.
+    Throttle(throttle::Throttle),
+    /// Adds values as other types.
+    TypeConverter(type_converter::TypeConverter),
 }
 
 /// What a filter is given besides the chunk, and where it puts what it makes.
@@ -41,6 +66,18 @@ pub struct Pass {
     pub now: Instant,
     /// Chunks with a new tag, in order: they begin at the first filter again.
     pub emitted: Vec<Chunk>,
+    /// Text for standard output, of whole lines.
+    pub printed: Vec<u8>,
+    /// Whether a record was met at which the process is to end.
+    pub must_end: bool,
+}
+
+impl Pass {
+    /// Nothing made yet.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self { now, emitted: Vec::new(), printed: Vec::new(), must_end: false }
+    }
 }
 
 impl Filter {
@@ -51,10 +88,21 @@ impl Filter {
         match self {
             Self::Aws(filter) => filter.apply(chunk, pass.now),
             Self::Ecs(filter) => filter.apply(chunk, pass.now),
+            Self::Checklist(filter) => Some(filter.apply(chunk)),
+            Self::ContentModifier(filter) => Some(filter.apply(chunk)),
+            Self::Expect(filter) => Some(filter.apply(chunk, pass)),
             Self::Grep(filter) => filter.apply(chunk),
+            Self::Modify(filter) => Some(filter.apply(chunk)),
+            Self::Nest(filter) => Some(filter.apply(chunk)),
             Self::Parser(filter) => Some(filter.apply(chunk)),
             Self::Multiline(filter) => filter.apply(chunk, pass.now),
             Self::RecordModifier(filter) => filter.apply(chunk),
+            Self::Stdout => {
+                stdout::print(&chunk, pass);
+                Some(chunk)
+            }
+            Self::Throttle(filter) => filter.apply(chunk, pass.now),
+            Self::TypeConverter(filter) => Some(filter.apply(chunk)),
         }
     }
 
@@ -63,7 +111,17 @@ impl Filter {
     pub fn is_holding(&self) -> bool {
         match self {
             Self::Aws(_) | Self::Ecs(_) | Self::Multiline(_) => true,
-            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => false,
+            Self::Checklist(_)
+            | Self::ContentModifier(_)
+            | Self::Expect(_)
+            | Self::Grep(_)
+            | Self::Modify(_)
+            | Self::Nest(_)
+            | Self::Parser(_)
+            | Self::RecordModifier(_)
+            | Self::Stdout
+            | Self::Throttle(_)
+            | Self::TypeConverter(_) => false,
         }
     }
 
@@ -74,7 +132,17 @@ impl Filter {
             Self::Aws(filter) => filter.wakes_at(),
             Self::Ecs(filter) => filter.wakes_at(),
             Self::Multiline(filter) => filter.wakes_at(),
-            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
+            Self::Throttle(filter) => filter.wakes_at(),
+            Self::Checklist(_)
+            | Self::ContentModifier(_)
+            | Self::Expect(_)
+            | Self::Grep(_)
+            | Self::Modify(_)
+            | Self::Nest(_)
+            | Self::Parser(_)
+            | Self::RecordModifier(_)
+            | Self::Stdout
+            | Self::TypeConverter(_) => None,
         }
     }
 
@@ -85,7 +153,20 @@ impl Filter {
             Self::Aws(filter) => filter.expired(now),
             Self::Ecs(filter) => filter.expired(now),
             Self::Multiline(filter) => filter.expired(now),
-            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
+            Self::Throttle(filter) => {
+                filter.tell(now);
+                None
+            }
+            Self::Checklist(_)
+            | Self::ContentModifier(_)
+            | Self::Expect(_)
+            | Self::Grep(_)
+            | Self::Modify(_)
+            | Self::Nest(_)
+            | Self::Parser(_)
+            | Self::RecordModifier(_)
+            | Self::Stdout
+            | Self::TypeConverter(_) => None,
         }
     }
 
@@ -96,7 +177,17 @@ impl Filter {
             Self::Aws(filter) => filter.pending(),
             Self::Ecs(filter) => filter.pending(),
             Self::Multiline(filter) => filter.pending(),
-            Self::Grep(_) | Self::Parser(_) | Self::RecordModifier(_) => None,
+            Self::Checklist(_)
+            | Self::ContentModifier(_)
+            | Self::Expect(_)
+            | Self::Grep(_)
+            | Self::Modify(_)
+            | Self::Nest(_)
+            | Self::Parser(_)
+            | Self::RecordModifier(_)
+            | Self::Stdout
+            | Self::Throttle(_)
+            | Self::TypeConverter(_) => None,
         }
     }
 }

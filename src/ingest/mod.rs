@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::clock;
+use crate::console::Console;
 use crate::filter::Pass;
 use crate::filter::partial_message::{PartialMessage, TEXT_KEY};
 use crate::ledger::{Account, Reason};
+use crate::lifecycle::Alarm;
 use crate::record::tag_pattern::TagMatch;
 use crate::ring::Ring;
 use crate::router::Router;
@@ -50,6 +52,23 @@ pub struct Ingest {
     outlets: Vec<Outlet>,
     /// What is to be passed on before the next chunk, the next one last. Empty between calls.
     work: Vec<(Chunk, Place)>,
+    /// What filters have printed since it was asked for.
+    printed: Vec<u8>,
+    /// Whether it was said that some of that was left out.
+    is_print_lost: bool,
+    /// Whether a filter wants the process to end.
+    must_end: bool,
+}
+
+/// Where what filters ask for besides their records goes.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Standard output, if there is a filter that prints.
+    pub console: Option<Console>,
+    /// Ends the process.
+    pub alarm: Alarm,
+    /// Tells, if there is one, that something came for which filters hold chunks.
+    pub news: Option<Arc<Notify>>,
 }
 
 /// Where in the ingest a chunk goes on.
@@ -81,7 +100,17 @@ impl Ingest {
         outlets: Vec<Outlet>,
     ) -> Self {
         let partial = PartialMessage::default();
-        Self { partial, processors, stages, router, outlets, work: Vec::new() }
+        Self {
+            partial,
+            processors,
+            stages,
+            router,
+            outlets,
+            work: Vec::new(),
+            printed: Vec::new(),
+            is_print_lost: false,
+            must_end: false,
+        }
     }
 
     /// Lets the parts of lines of these tags wait so long for the next one.
@@ -163,6 +192,19 @@ impl Ingest {
         }
     }
 
+    /// Hands on what filters ask for besides their records.
+    fn report(&mut self, surroundings: &Surroundings) {
+        if self.must_end {
+            surroundings.alarm.raise();
+        }
+        if let Some(console) = surroundings.console.as_ref().filter(|_| !self.printed.is_empty()) {
+            let is_taken = console.offer(std::mem::take(&mut self.printed));
+            if !is_taken && !std::mem::replace(&mut self.is_print_lost, true) {
+                tracing::warn!("standard output is too slow: lines of filters are left out");
+            }
+        }
+    }
+
     fn enter(&mut self, chunk: Chunk, now: Instant) {
         let place = Place { chain: Chain::Input(chunk.input), stage: 0 };
         self.work.push((chunk, place));
@@ -171,13 +213,15 @@ impl Ingest {
 
     /// Passes on all there is to pass on, and what comes of it.
     fn work(&mut self, now: Instant) {
-        let mut pass = Pass { now, emitted: Vec::new() };
+        let mut pass = Pass { printed: std::mem::take(&mut self.printed), ..Pass::new(now) };
         while let Some((chunk, place)) = self.work.pop() {
             match place.chain {
                 Chain::Input(_) | Chain::Output(_) => self.process_all(chunk, place, &mut pass),
                 Chain::Filters => self.filter(chunk, place.stage, &mut pass),
             }
         }
+        self.printed = pass.printed;
+        self.must_end |= pass.must_end;
     }
 
     /// The filters of an input or an output: each of them, one after the other.
@@ -241,9 +285,8 @@ impl Ingest {
     }
 }
 
-/// Drives the ingest from the ring until the ring is closed and empty. `news` tells, if there is one,
-/// that something came for which filters hold chunks.
-pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>, news: Option<Arc<Notify>>) {
+/// Drives the ingest from the ring until the ring is closed and empty.
+pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>, surroundings: Surroundings) {
     let mut wakes_at = None;
     loop {
         // No wake-ups while there is nothing to look for.
@@ -254,7 +297,7 @@ pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>, news: Option<Arc<No
             }
         };
         let told = async {
-            match &news {
+            match &surroundings.news {
                 Some(news) => news.notified().await,
                 None => std::future::pending().await,
             }
@@ -285,10 +328,12 @@ pub async fn run(mut ingest: Ingest, ring: Arc<Ring<Chunk>>, news: Option<Arc<No
         if ingest.wakes_at().is_some_and(|at| at <= now) {
             ingest.tick(now);
         }
+        ingest.report(&surroundings);
         // A deadline that is set stays: chunks that keep coming do not put it off.
         wakes_at = wakes_at.into_iter().chain(ingest.wakes_at()).min();
     }
     ingest.finish(clock::now());
+    ingest.report(&surroundings);
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ mod tests {
         let account = Arc::new(Account::default());
         let records: Vec<_> = values.iter().map(|value| [("a", *value)]).collect();
         let records: Vec<&[_]> = records.iter().map(|record| record.as_slice()).collect();
-        let mut pass = Pass { now: crate::clock::now(), emitted: Vec::new() };
+        let mut pass = Pass::new(crate::clock::now());
         let After::Several(chunks) = stage().apply(chunk(&account, "t", &records), &mut pass)
         else {
             return Vec::new();

@@ -94,7 +94,8 @@ async fn news_let_go_what_filters_hold_for_it() {
     let router = Router::new(vec![everything()], vec![everything()]);
     let ingest = Ingest::new(Vec::new(), vec![stage], router, vec![outlet]);
     let (ring, news) = (Arc::new(Ring::new(1)), Arc::new(Notify::new()));
-    let running = tokio::spawn(run(ingest, Arc::clone(&ring), Some(Arc::clone(&news))));
+    let surroundings = Surroundings { news: Some(Arc::clone(&news)), ..Surroundings::default() };
+    let running = tokio::spawn(run(ingest, Arc::clone(&ring), surroundings));
     let account = Arc::new(Account::default());
     ring.push(chunk(&account, "t", &[&[("log", "x")]])).await.expect("open");
     let mut metadata = Metadata::default();

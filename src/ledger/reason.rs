@@ -20,6 +20,8 @@ pub enum Reason {
     Expired,
     /// Refused for good by the service, alone in its batch.
     Refused,
+    /// What the output writes to takes nothing any more.
+    Closed,
     /// `Retry_Limit` was used up and the room was needed, or `no_retries` was asked for.
     RetriesExhausted,
     /// Still held when the time to stop was up.
@@ -33,7 +35,7 @@ impl Reason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Filtered,
         Self::Unmatched,
         Self::Empty,
@@ -42,6 +44,7 @@ impl Reason {
         Self::TooNew,
         Self::Expired,
         Self::Refused,
+        Self::Closed,
         Self::RetriesExhausted,
         Self::Stopped,
         Self::Lost,
@@ -59,6 +62,7 @@ impl Reason {
             Self::TooNew => "too_new",
             Self::Expired => "expired",
             Self::Refused => "refused",
+            Self::Closed => "closed",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Stopped => "stopped",
             Self::Lost => "lost",

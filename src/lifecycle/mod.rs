@@ -26,6 +26,35 @@ pub struct StopSender(watch::Sender<Option<Stop>>);
 #[derive(Clone, Debug)]
 pub struct StopReceiver(watch::Receiver<Option<Stop>>);
 
+/// Says from within that the process is to end, because a configuration wants it to. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Alarm(watch::Sender<bool>);
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Alarm {
+    /// Raises it, for good.
+    pub fn raise(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was raised.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns once it was raised.
+    pub async fn raised(&self) {
+        // The sender is ours: it cannot be gone.
+        let _ = self.0.subscribe().wait_for(|is_raised| *is_raised).await;
+    }
+}
+
 /// The two ends.
 #[must_use]
 pub fn stop_channel() -> (StopSender, StopReceiver) {

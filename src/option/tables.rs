@@ -10,7 +10,7 @@ pub const PORT: Kind = Kind::Integer { min: 0, max: 65_535 };
 pub const COUNT: Kind = Kind::Integer { min: 0, max: i64::MAX };
 
 /// Every table of this file.
-pub const ALL: &[Table] = &[SECTION, INPUT, FILTER, OUTPUT, NET, TLS, TLS_INPUT, HOST];
+pub const ALL: &[Table] = &[SECTION, INPUT, FILTER, CONDITION, OUTPUT, NET, TLS, TLS_INPUT, HOST];
 
 /// Options of every section.
 pub const SECTION: Table = &[
@@ -55,8 +55,11 @@ pub const FILTER: Table = &[
     Row::new("match", Kind::Text, "Tags of the records it works on, * for any run of characters"),
     Row::new("match_regex", Kind::Text, "Tags of the records it works on, a regular expression"),
     Row::new("active", Kind::Bool, "Whether the filter works").or("true"),
-    Row::new("condition", Kind::Text, "Records it works on").unsupported(),
 ];
+
+/// The condition of every filter that has none of its own.
+pub const CONDITION: Table =
+    &[Row::new("condition", Kind::Text, "Records it works on").unsupported()];
 
 /// Options of every output.
 pub const OUTPUT: Table = &[

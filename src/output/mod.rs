@@ -4,8 +4,11 @@
 //! or inputs.
 
 pub mod cloudwatch_logs;
+pub mod format;
+pub mod group;
 pub mod null;
 pub mod retry;
+pub mod stdout;
 
 use std::sync::Arc;
 
@@ -17,6 +20,8 @@ use crate::lifecycle::StopReceiver;
 pub enum Output {
     /// Takes everything and keeps nothing.
     Null,
+    /// Prints to standard output.
+    Stdout(Box<stdout::Stdout>),
     /// Amazon CloudWatch Logs.
     CloudwatchLogs(Box<cloudwatch_logs::CloudwatchLogs>),
 }
@@ -27,6 +32,7 @@ impl Output {
     pub async fn run(self, buffer: Arc<Buffer>, stop: StopReceiver) {
         match self {
             Self::Null => null::run(buffer).await,
+            Self::Stdout(output) => output.run(buffer, stop).await,
             Self::CloudwatchLogs(output) => output.run(buffer, stop).await,
         }
     }

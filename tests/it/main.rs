@@ -20,6 +20,7 @@ mod monitoring;
 mod msgpack;
 mod options;
 mod pressure;
+mod printing;
 mod process;
 mod rig;
 mod shipped;

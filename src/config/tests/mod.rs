@@ -46,7 +46,7 @@ fn notes(text: &str) -> Vec<String> {
 fn cloudwatch(config: &Config, index: usize) -> &output::cloudwatch_logs::config::Config {
     match &config.outputs[index].kind {
         OutputKind::CloudwatchLogs(config) => config,
-        OutputKind::Null => panic!("output {index} is null"),
+        OutputKind::Null | OutputKind::Stdout(_) => panic!("output {index} is null"),
     }
 }
 
@@ -411,10 +411,11 @@ fn variables_change_what_holds_without_a_file() {
         (Some(14), Some("eu-west-1"))
     );
     assert_eq!(output.tls_ca_file, Some(PathBuf::from("/ca.pem")));
-    let Service { flush, grace, log_level, log_file, http_server, .. } = config.service;
+    let Service { flush, grace, log_level, log_file, http_server, escape_unicode, .. } =
+        config.service;
     assert_eq!(log_file, None);
     assert_eq!((flush.as_millis(), grace.as_secs()), (500, 30));
-    assert_eq!((log_level, http_server), (LogLevel::Debug, None));
+    assert_eq!((log_level, http_server, escape_unicode), (LogLevel::Debug, None, true));
     let used: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
     let tested = values.map(|(name, _)| name);
     assert!(used.iter().all(|name| tested.contains(name) || *name == "FIRELANE_LOG_STREAM"));

@@ -8,6 +8,9 @@ use crate::option::{Effect, Kind, Row};
 fn needed(plugin: &str) -> &'static str {
     match plugin {
         "cloudwatch_logs" => "region r\nlog_group_name g\nlog_stream_prefix p",
+        "checklist" => "file a.txt",
+        "nest" => "operation lift\nnested_under k",
+        "type_converter" => "int_key a b string",
         "multiline" => "multiline.parser java\nmultiline.key_content log",
         "parser" => "key_name log\nparser p",
         _ => "",

@@ -85,6 +85,7 @@ mod tests {
 
     #[test]
     fn tag_captures_and_unknown_variables_are_empty() {
-        assert_eq!(made("<$TAG|$TAG[1]|$1|$Nope|$ClusterName['x']>", true), "<||||>");
+        assert_eq!(made("<$TAG|$TAG[1]|$1|$Nope>", true), "<|||>");
+        assert_eq!(made("$ClusterName['x']", true), "c", "a path into a text is the text");
     }
 }

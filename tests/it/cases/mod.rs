@@ -115,6 +115,7 @@ cases! {
     grep_two_exclude
     grep_two_regex
     match_both
+    match_filters
     match_none
     match_wildcards
     ml_buffer_off
@@ -135,6 +136,18 @@ cases! {
     ml_partial_short_keys
     ml_several_builtin
     ml_start_with_date
+    mod_bad_condition
+    mod_conditions_and
+    mod_copy
+    mod_move
+    mod_remove
+    mod_rule_order
+    mod_set_add
+    nest_add_prefix
+    nest_bad
+    nest_then_lift
+    nest_wildcard
+    order_grep_modify
     parser_bad_format
     parser_decode_field_as
     parser_duplicate_name
@@ -156,13 +169,18 @@ cases! {
     rm_record
     rm_remove_key
     svc_endpoints
+    svc_filter_stdout
     svc_flush_fraction
     svc_grace_flush
     svc_health_check
     svc_health_errors
     svc_log_file
     svc_metrics_v2
+    svc_stdout_default
+    svc_stdout_json
     svc_uptime_body
+    tc_basic
+    tc_nested
     tcp_json
     tcp_json_bad
     tcp_none
@@ -178,6 +196,8 @@ cases! {
     yaml_parsers
     yaml_parsers_file
     yaml_parsers_file_classic
+    yaml_processors
+    yaml_processors_sql_condition
     yaml_unknown_key
     yaml_unknown_option
 }

@@ -3,6 +3,8 @@
 //! No code here is run for a record. Reading has a thread of its own, and so has everything behind
 //! the ring: however busy delivery is, the sockets are read.
 
+mod stages;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,29 +15,27 @@ use tokio::task::JoinSet;
 
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
-use crate::config::{Config, FilterConfig, FilterKind, InputConfig, InputKind};
-use crate::config::{OutputConfig, OutputKind};
+use crate::config::{Config, InputConfig, InputKind, OutputConfig, OutputKind};
+use crate::console::{Console, Ended};
 use crate::ec2;
 use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
-use crate::filter::Filter;
-use crate::filter::grep::Grep;
-use crate::filter::multiline::Multiline;
-use crate::filter::parser::ParserFilter;
-use crate::filter::record_modifier::RecordModifier;
-use crate::ingest::{self, Ingest, Outlet, Stage};
+use crate::ingest::{self, Ingest, Outlet};
 use crate::input::listener::{Address, BindError, Listener, Protocol, default_tag};
 use crate::input::{self, Intake, forward, tcp};
 use crate::inquiries::Inquiries;
 use crate::ledger::{Balance, Budget};
-use crate::lifecycle::StopReceiver;
+use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::Output;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
 use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
-use crate::record::tag_pattern::TagMatch;
+use crate::output::stdout::{self, Stdout};
 use crate::ring::Ring;
 use crate::router::Router;
-use crate::telemetry::{FilterCounters, InputCounters, OutputCounters, Telemetry};
+use crate::telemetry::{InputCounters, OutputCounters, Telemetry};
+
+pub use stages::FilterError;
+use stages::stages;
 
 /// Chunks that may be between the inputs and the ingest: enough to read on while the ingest is
 /// busy with one.
@@ -43,6 +43,8 @@ const RING_CHUNKS_MAX: usize = 1_024;
 /// The memory budget where no `Mem_Buf_Limit` says otherwise: what the ECS agent writes for a
 /// container without a memory limit.
 const BUDGET_BYTES_DEFAULT: u64 = 25_000_000;
+/// How long lines that filters have printed are waited for at the end.
+const PRINT_WAIT: Duration = Duration::from_millis(500);
 
 /// A pipeline whose sockets are bound.
 #[derive(Debug)]
@@ -53,6 +55,9 @@ pub struct Pipeline {
     outputs: Vec<(Output, Arc<Buffer>)>,
     inquiries: Inquiries,
     telemetry: Arc<Telemetry>,
+    /// Standard output, where something prints.
+    console: Option<(Console, Ended)>,
+    alarm: Alarm,
 }
 
 /// The account of a pipeline that has ended.
@@ -77,6 +82,14 @@ pub enum BuildError {
         output: String,
         /// What is wrong.
         source: ConnectError,
+    },
+    /// A filter's files cannot be read.
+    #[error("{filter}: {source}")]
+    Filter {
+        /// The instance.
+        filter: String,
+        /// What is wrong.
+        source: FilterError,
     },
     /// A thread cannot be started.
     #[error("cannot start the threads that read and deliver")]
@@ -129,8 +142,10 @@ impl Pipeline {
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
         let filter_matches = config.filters.iter().map(|one| one.matches.clone()).collect();
-        let waits = waits_for_parts(&config.filters);
-        let stages = stages(config.filters, &mut inquiries, &mut telemetry);
+        let console =
+            stages::prints(&config).then(|| Console::start(std::io::stdout())).transpose()?;
+        let waits = stages::waits_for_parts(&config.filters);
+        let stages = stages(config.filters, &mut inquiries, &mut telemetry)?;
         let mut processors = Vec::new();
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
@@ -140,7 +155,7 @@ impl Pipeline {
             let counters = Arc::new(InputCounters::new(&input.name));
             telemetry.inputs.push(Arc::clone(&counters));
             let own = std::mem::take(&mut input.processors);
-            processors.push(self::stages(own, &mut inquiries, &mut telemetry));
+            processors.push(self::stages(own, &mut inquiries, &mut telemetry)?);
             listeners.push(listen(input, counters).await?);
         }
         let mut outlets = Vec::new();
@@ -151,7 +166,7 @@ impl Pipeline {
             let account = Arc::clone(&counters.account);
             let own = std::mem::take(&mut output.processors);
             outlets.push(Outlet {
-                processors: self::stages(own, &mut inquiries, &mut telemetry),
+                processors: self::stages(own, &mut inquiries, &mut telemetry)?,
                 buffer: Arc::clone(&buffer),
                 account,
             });
@@ -167,17 +182,31 @@ impl Pipeline {
                 retry_limit: output.retry_limit,
                 seed: u64::from(started_unix.subsec_nanos()) ^ outputs.len() as u64,
             };
-            outputs.push((make_output(output, around).await?, buffer));
+            let print = console.as_ref().map(|(console, _)| stdout::Surroundings {
+                counters: Arc::clone(&around.counters),
+                budget: budget.clone(),
+                flush: config.service.flush,
+                escape_unicode: config.service.escape_unicode,
+                console: console.clone(),
+            });
+            outputs.push((make_output(output, around, print).await?, buffer));
         }
         let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets)
             .with_waits_for_parts(waits);
-        Ok(Self { listeners, intake, ingest, outputs, inquiries, telemetry: Arc::new(telemetry) })
+        let (telemetry, alarm) = (Arc::new(telemetry), Alarm::default());
+        Ok(Self { listeners, intake, ingest, outputs, inquiries, telemetry, console, alarm })
     }
 
     /// What is counted.
     #[must_use]
     pub fn telemetry(&self) -> Arc<Telemetry> {
         Arc::clone(&self.telemetry)
+    }
+
+    /// Says when a filter wants the process to end.
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        self.alarm.clone()
     }
 
     /// The addresses that are listened on, each with its input's name.
@@ -193,8 +222,10 @@ impl Pipeline {
     pub async fn run(self, delivery: &Handle, stop: StopReceiver) -> Account {
         let mut behind = JoinSet::new();
         let ring = Arc::clone(&self.intake.ring);
+        let (console, printed) = self.console.unzip();
         let news = self.inquiries.start(delivery);
-        behind.spawn_on(ingest::run(self.ingest, ring, news), delivery);
+        let around = ingest::Surroundings { console, alarm: self.alarm, news };
+        behind.spawn_on(ingest::run(self.ingest, ring, around), delivery);
         for (output, buffer) in self.outputs {
             behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
@@ -220,6 +251,10 @@ impl Pipeline {
                     }
                 },
             }
+        }
+        if let Some(printed) = printed {
+            // Those who print have ended: what they printed is nearly always written by now.
+            let _ = tokio::time::timeout(PRINT_WAIT, printed.wait()).await;
         }
         let outputs = self.telemetry.outputs.iter();
         Account {
@@ -288,43 +323,18 @@ fn budget_bytes(inputs: &[InputConfig]) -> u64 {
     limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
 }
 
-fn stages(
-    filters: Vec<FilterConfig>,
-    inquiries: &mut Inquiries,
-    telemetry: &mut Telemetry,
-) -> Vec<Stage> {
-    let stage = |filter: FilterConfig| {
-        let counters = Arc::new(FilterCounters::new(&filter.name));
-        telemetry.filters.push(Arc::clone(&counters));
-        Stage { filter: make_filter(filter.kind, inquiries), condition: filter.condition, counters }
-    };
-    filters.into_iter().map(stage).collect()
-}
-
-/// How long the parts of Docker's lines wait, by tag, where filters say so.
-fn waits_for_parts(filters: &[FilterConfig]) -> Vec<(TagMatch, Duration)> {
-    let wait = |filter: &FilterConfig| {
-        let FilterKind::Multiline(config) = &filter.kind else { return None };
-        config.wait_for_parts().map(|wait| (filter.matches.clone(), wait))
-    };
-    filters.iter().filter_map(wait).collect()
-}
-
-fn make_filter(kind: FilterKind, inquiries: &mut Inquiries) -> Filter {
-    match kind {
-        FilterKind::Aws(config) => Filter::Aws(inquiries.aws(config)),
-        FilterKind::Ecs(config) => Filter::Ecs(Box::new(inquiries.ecs(config))),
-        FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
-        FilterKind::Multiline(config) => Filter::Multiline(Multiline::new(config)),
-        FilterKind::Parser(config) => Filter::Parser(ParserFilter::new(config)),
-        FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),
-    }
-}
-
-async fn make_output(output: OutputConfig, around: Surroundings) -> Result<Output, BuildError> {
-    match output.kind {
-        OutputKind::Null => Ok(Output::Null),
-        OutputKind::CloudwatchLogs(config) => {
+async fn make_output(
+    output: OutputConfig,
+    around: Surroundings,
+    print: Option<stdout::Surroundings>,
+) -> Result<Output, BuildError> {
+    match (output.kind, print) {
+        (OutputKind::Stdout(config), Some(print)) => {
+            Ok(Output::Stdout(Box::new(Stdout::new(config, print))))
+        }
+        // There is a console wherever there is such an output.
+        (OutputKind::Null | OutputKind::Stdout(_), _) => Ok(Output::Null),
+        (OutputKind::CloudwatchLogs(config), _) => {
             let made = CloudwatchLogs::new(*config, around).await;
             let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
             Ok(Output::CloudwatchLogs(Box::new(made)))

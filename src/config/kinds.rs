@@ -1,0 +1,63 @@
+//! Around the path, config: a filter's options → the filter of the model.
+//!
+//! Not known here: where the filter stands, and what else its section says.
+
+use super::FilterKind;
+use super::parsers::Parsers;
+use super::plugins::Filter;
+use crate::filter::{
+    aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
+    record_modifier, throttle, type_converter,
+};
+use crate::multiline::config::Registry;
+use crate::option::Options;
+
+/// What filters name, and what is common to them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Registries<'a> {
+    pub(super) parsers: &'a Parsers,
+    pub(super) multiline_parsers: &'a Registry,
+    pub(super) multiline_bytes_max: usize,
+}
+
+/// The filter; `None` after a problem was reported.
+pub(super) fn filter(
+    plugin: Filter,
+    options: &mut Options,
+    registries: &Registries<'_>,
+) -> Option<FilterKind> {
+    match plugin {
+        Filter::Aws => aws::config::Config::from_options(options).map(FilterKind::Aws),
+        Filter::Checklist => {
+            checklist::config::Config::from_options(options).map(FilterKind::Checklist)
+        }
+        Filter::ContentModifier => {
+            content_modifier::config::Config::from_options(options).map(FilterKind::ContentModifier)
+        }
+        Filter::Ecs => ecs::config::Config::from_options(options).map(FilterKind::Ecs),
+        Filter::Expect => expect::config::Config::from_options(options).map(FilterKind::Expect),
+        Filter::Grep => grep::config::Config::from_options(options).map(FilterKind::Grep),
+        Filter::Modify => modify::config::Config::from_options(options).map(FilterKind::Modify),
+        Filter::Multiline => multiline::config::Config::from_options(
+            options,
+            registries.multiline_parsers,
+            registries.multiline_bytes_max,
+        )
+        .map(FilterKind::Multiline),
+        Filter::Nest => nest::config::Config::from_options(options).map(FilterKind::Nest),
+        Filter::Parser => {
+            let find = |name: &str| registries.parsers.get(name);
+            parser::config::Config::from_options(options, find).map(FilterKind::Parser)
+        }
+        Filter::RecordModifier => {
+            record_modifier::config::Config::from_options(options).map(FilterKind::RecordModifier)
+        }
+        Filter::Stdout => Some(FilterKind::Stdout),
+        Filter::Throttle => {
+            throttle::config::Config::from_options(options).map(FilterKind::Throttle)
+        }
+        Filter::TypeConverter => {
+            type_converter::config::Config::from_options(options).map(FilterKind::TypeConverter)
+        }
+    }
+}

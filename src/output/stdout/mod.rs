@@ -1,0 +1,202 @@
+//! Output `stdout`: prints records, gathered by tag for a flush interval.
+//!
+//! What is printed and flushed is delivered. A reader that is slow makes this output wait, and no
+//! other; one that is gone drops its records, which are counted as such.
+
+pub mod config;
+
+use std::future;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
+
+use super::format::json::{JsonFormat, Layout};
+use super::group::{Group, Groups};
+use crate::buffer::Buffer;
+use crate::chunk::Chunk;
+use crate::console::{Closed, Console};
+use crate::ledger::{Budget, Reason};
+use crate::lifecycle::StopReceiver;
+use crate::record::text_out;
+use crate::telemetry::OutputCounters;
+
+use config::{Config, Format};
+
+/// Kept of the time to stop, so that what was not printed can be told before the process ends.
+const STOP_RESERVE: Duration = Duration::from_millis(200);
+
+/// The output, ready to run.
+#[derive(Debug)]
+pub struct Stdout {
+    printer: Printer,
+    groups: Groups,
+    around: Surroundings,
+}
+
+/// What an output needs of its surroundings.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The counters of this output.
+    pub counters: Arc<OutputCounters>,
+    /// The memory budget, to know when room is needed.
+    pub budget: Budget,
+    /// `[SERVICE] Flush`
+    pub flush: Duration,
+    /// `[SERVICE] json.escape_unicode`
+    pub escape_unicode: bool,
+    /// Where it prints to.
+    pub console: Console,
+}
+
+/// Groups → text.
+#[derive(Debug)]
+enum Printer {
+    Text,
+    Json(JsonFormat),
+}
+
+impl Stdout {
+    /// An output that does what the configuration says.
+    #[must_use]
+    pub fn new(config: Config, around: Surroundings) -> Self {
+        let printer = match config.format {
+            Format::Text => Printer::Text,
+            Format::Json { layout, date } => {
+                let escape_unicode = around.escape_unicode;
+                Printer::Json(JsonFormat { layout, date, escape_unicode })
+            }
+        };
+        Self { printer, groups: Groups::new(around.flush), around }
+    }
+
+    /// Prints until the buffer is closed and everything has its outcome, or until shortly before the
+    /// deadline of a stop.
+    pub async fn run(mut self, buffer: Arc<Buffer>, stop: StopReceiver) {
+        let mut is_open = true;
+        let mut is_in_time = true;
+        while is_in_time && (is_open || !self.groups.is_empty()) {
+            tokio::select! {
+                biased;
+                () = deadline(stop.clone()) => is_in_time = false,
+                () = until(self.groups.due_at()) => is_in_time = self.print_all(&stop).await,
+                chunk = buffer.pop(), if is_open => {
+                    match chunk {
+                        Some(chunk) => self.groups.push(chunk),
+                        None => is_open = false,
+                    }
+                    if !is_open || self.around.budget.is_crowded() {
+                        is_in_time = self.print_all(&stop).await;
+                    }
+                }
+            }
+        }
+        self.groups.take().into_iter().for_each(|group| settle(group, Outcome::Late));
+        while let Some(chunk) = buffer.try_pop() {
+            chunk.dropped(Reason::Stopped);
+        }
+    }
+
+    /// Prints what was gathered. `false`: the time to stop was up before all of it was.
+    async fn print_all(&mut self, stop: &StopReceiver) -> bool {
+        let mut is_in_time = true;
+        for group in self.groups.take() {
+            if !is_in_time {
+                settle(group, Outcome::Late);
+                continue;
+            }
+            let text = self.printer.print(&group);
+            let bytes = text.len() as u64;
+            let outcome = tokio::select! {
+                written = self.around.console.write(text) => match written {
+                    Ok(()) => Outcome::Printed,
+                    Err(Closed) => Outcome::Closed,
+                },
+                () = deadline(stop.clone()) => Outcome::Late,
+            };
+            match outcome {
+                Outcome::Printed => self.around.counters.bytes.add(bytes),
+                Outcome::Closed => self.around.counters.errors.add(1),
+                Outcome::Late => is_in_time = false,
+            }
+            settle(group, outcome);
+        }
+        is_in_time
+    }
+}
+
+/// What became of a group.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Printed,
+    Closed,
+    Late,
+}
+
+fn settle(group: Group, outcome: Outcome) {
+    for chunk in group.chunks {
+        match outcome {
+            Outcome::Printed => chunk.delivered(),
+            Outcome::Closed => chunk.dropped(Reason::Closed),
+            Outcome::Late => chunk.dropped(Reason::Stopped),
+        }
+    }
+}
+
+impl Printer {
+    fn print(&self, group: &Group) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::Text => print_text(group, &mut out),
+            Self::Json(format) => {
+                format.write(&group.chunks, &mut out);
+                if format.layout != Layout::Lines {
+                    out.push(b'\n');
+                }
+            }
+        }
+        out
+    }
+}
+
+/// `[0] tag: [[1700000000.250000000, {}], {"log"=>"x"}]`, counted up within the group.
+fn print_text(group: &Group, out: &mut Vec<u8>) {
+    let records = |chunk: &Chunk| chunk.entries.len();
+    let mut place = 0;
+    let mut whole = Vec::with_capacity(group.chunks.iter().map(records).sum());
+    for chunk in &group.chunks {
+        for (time, mut record) in chunk.entries.iter() {
+            if !chunk.shared.is_empty() {
+                whole.clear();
+                chunk.write_whole(record, &mut whole);
+                record = &whole;
+            }
+            // Writing to a `Vec` cannot fail.
+            let _ = write!(out, "[{place}] ");
+            out.extend_from_slice(group.tag.as_bytes());
+            out.extend_from_slice(b": [[");
+            text_out::write_time(time, out);
+            out.extend_from_slice(b", {}], ");
+            text_out::write(record, out);
+            out.extend_from_slice(b"]\n");
+            place += 1;
+        }
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => future::pending().await,
+    }
+}
+
+/// Returns shortly before the deadline of a stop.
+async fn deadline(mut stop: StopReceiver) {
+    let deadline = stop.stopping().await.deadline;
+    until(deadline.map(|deadline| deadline.checked_sub(STOP_RESERVE).unwrap_or(deadline))).await;
+}
+
+#[cfg(test)]
+mod tests;
