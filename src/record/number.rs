@@ -230,6 +230,10 @@ mod tests {
             (written(2.0), written(2.5), written(-0.5)),
             ("2".into(), "2.5".into(), "-0.5".into())
         );
+        assert_eq!(
+            (written(0.0005), written(0.0001)),
+            ("0.00050000000000000001".into(), "0.0001".into())
+        );
         assert_eq!(written(0.1), "0.10000000000000001");
         assert_eq!(written(100.0), "100");
         assert_eq!(written(1e16), "10000000000000000");

@@ -155,6 +155,9 @@ mod tests {
         assert_eq!(edited(|pairs| pairs.copy(b"b", b"\xa1c")), {
             b"\x84\xa1a\xa1x\xa1b\xa1y\xa1c\xa1y\xa1a\xa1z"
         });
+        assert_eq!(edited(|pairs| pairs.copy(b"a", b"\xa1c")), {
+            b"\x84\xa1a\xa1x\xa1b\xa1y\xa1a\xa1z\xa1c\xa1z"
+        });
         assert_eq!(edited(|pairs| pairs.copy(b"absent", b"\xa1c")), RECORD);
     }
 
