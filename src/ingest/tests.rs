@@ -98,6 +98,8 @@ async fn news_let_go_what_filters_hold_for_it() {
     let running = tokio::spawn(run(ingest, Arc::clone(&ring), surroundings));
     let account = Arc::new(Account::default());
     ring.push(chunk(&account, "t", &[&[("log", "x")]])).await.expect("open");
+    // The one other task of this thread takes the chunk, and waits.
+    tokio::task::yield_now().await;
     let mut metadata = Metadata::default();
     metadata.set(Item::AvailabilityZone, "a".into());
     sender.send_replace(Some(Arc::new(metadata)));

@@ -220,7 +220,7 @@ async fn an_inquiry_ends_when_everything_is_known_and_what_it_learnt_stays() {
     let (mut latest, inquiry, news) = inquire(endpoint, zone());
     assert_eq!(latest.news(), None);
     tokio::time::timeout(PATIENCE, inquiry.run()).await.unwrap();
-    news.notified().await;
+    tokio::time::timeout(PATIENCE, news.notified()).await.unwrap();
     assert_eq!(known(&latest.news().unwrap()), ["eu-west-1a"]);
     assert_eq!(latest.news(), None, "told once");
 }
@@ -254,7 +254,7 @@ async fn what_is_not_known_is_asked_for_again() {
     let (mut latest, inquiry, news) = inquire(endpoint, wanted);
     let running = tokio::spawn(Inquiry { retry_after: Duration::ZERO, ..inquiry }.run());
     tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
-    news.notified().await;
+    tokio::time::timeout(PATIENCE, news.notified()).await.unwrap();
     assert_eq!(known(&latest.news().unwrap()), ["eu-west-1a", "i-0"]);
 }
 
