@@ -46,7 +46,7 @@ pub struct Config {
     pub adds: Vec<(String, Template)>,
     /// What stands before the container's id in a tag.
     pub tag_prefix: String,
-    /// Nothing is asked for beside the instance.
+    /// No container is asked for.
     pub cluster_only: bool,
     /// How long a container's task, or that it has none, is kept.
     pub ttl: Duration,
@@ -97,12 +97,12 @@ impl Config {
             options.refuse("ecs_meta_host", Fault::invalid(Refusal::Agent(error)));
         }
         let config = Self {
-            adds,
             tag_prefix: options.text("ecs_tag_prefix").unwrap_or_default(),
-            cluster_only: options.bool("cluster_metadata_only"),
+            cluster_only: options.bool("cluster_metadata_only") || adds.is_empty(),
             ttl: options.seconds("ecs_meta_cache_ttl").unwrap_or_default().max(TTL_MIN),
             agent: agent.ok()?,
             attempts_max: options.integer("agent_endpoint_retries").unwrap_or(2).max(1),
+            adds,
         };
         (!options.is_refused()).then_some(config)
     }
@@ -163,12 +163,19 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_as_in_fluent_bit() {
-        let (config, said) = read(&[]);
+        let (config, said) = read(&[("add", "a b")]);
         let config = config.unwrap();
-        assert_eq!(said, "has no option add and adds nothing");
+        assert_eq!(said, "");
         assert_eq!(config.agent.as_str(), "http://127.0.0.1:51678");
         assert_eq!((config.ttl, config.attempts_max), (Duration::from_secs(3_600), 2));
         assert!(!config.cluster_only && config.tag_prefix.is_empty());
+    }
+
+    #[test]
+    fn a_filter_without_fields_is_told_of_and_asks_for_no_container() {
+        let (config, said) = read(&[]);
+        assert!(config.unwrap().cluster_only);
+        assert_eq!(said, "has no option add and adds nothing");
     }
 
     #[test]

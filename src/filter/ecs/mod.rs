@@ -69,10 +69,11 @@ enum Visit {
 }
 
 impl Ecs {
-    /// A filter that asks at `desk`. Chunks wait for the instance for [`WAIT_MAX`] from `started` on.
+    /// A filter that asks at `desk`. Chunks wait for the instance for [`WAIT_MAX`] from `started` on,
+    /// if there is anything to add.
     #[must_use]
     pub fn new(config: Config, desk: Desk, started: Instant) -> Self {
-        let until = started + WAIT_MAX;
+        let until = if config.adds.is_empty() { started } else { started + WAIT_MAX };
         Self {
             containers: Containers::new(config.ttl),
             config,

@@ -232,6 +232,17 @@ fn with_the_cluster_only_no_container_is_asked_for() {
 }
 
 #[test]
+fn with_nothing_to_add_no_chunk_waits() {
+    let mut bench = bench_with(|config| {
+        config.adds.clear();
+        config.cluster_only = true;
+    });
+    assert_eq!(bench.apply(A, "1"), ["n=1"]);
+    bench.knows_instance();
+    assert_eq!(bench.apply(A, "2"), ["n=2"]);
+}
+
+#[test]
 fn a_long_id_in_the_tag_is_asked_for_as_it_is() {
     let mut bench = bench();
     let long = "a".repeat(64);
