@@ -15,7 +15,7 @@ use firelane::input::forward::decode::{DecodeOptions, Decoder};
 use firelane::input::item::Item;
 use firelane::output::cloudwatch_logs::batch::BatchBuilder;
 use firelane::output::cloudwatch_logs::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
-use firelane::output::cloudwatch_logs::message::MessageWriter;
+use firelane::output::cloudwatch_logs::message::{Dialect, MessageWriter};
 use firelane::output::cloudwatch_logs::target::Target;
 use firelane::record::chunk::Entries;
 use firelane::record::fields::{SharedField, SharedFields};
@@ -74,7 +74,7 @@ fn entries(line_bytes: usize) -> Result<Entries, Box<dyn Error>> {
 }
 
 fn messages(entries: &Entries, added: &SharedFields, events: u64) -> u64 {
-    let mut writer = MessageWriter::new(None);
+    let mut writer = MessageWriter::new(None, Dialect::FluentBit);
     let mut body = Vec::with_capacity(BATCH_BYTES_MAX);
     let mut written = 0;
     while written < events {
@@ -90,7 +90,7 @@ fn messages(entries: &Entries, added: &SharedFields, events: u64) -> u64 {
 fn batches(entries: &Entries, added: &SharedFields, events: u64) -> u64 {
     let target = Target::new("/ecs/web", "bench");
     let builder = || BatchBuilder::new(&target, BATCH_EVENTS_MAX, BATCH_BYTES_MAX);
-    let mut writer = MessageWriter::new(None);
+    let mut writer = MessageWriter::new(None, Dialect::FluentBit);
     let mut batch = builder();
     let mut written = 0;
     while written < events {

@@ -18,7 +18,11 @@ use crate::filter::multiline::config::{Config as Multiline, Mode};
 use crate::filter::parser::config::{Config as Parser, Key};
 use crate::input::forward::config::Listener;
 use crate::input::tcp::config::Format;
-use crate::output::cloudwatch_logs::config::{Config as CloudwatchLogs, LogGroupName, StreamName};
+use crate::output::cloudwatch::config::{self as cloudwatch, Config as Cloudwatch};
+use crate::output::cloudwatch::template::NameTemplate;
+use crate::output::cloudwatch_logs::config::{
+    Config as CloudwatchLogs, Connection, LogGroupName, StreamName,
+};
 use crate::record::tag_pattern::TagMatch;
 
 /// The report for people. `path` is how they call the configuration.
@@ -235,6 +239,9 @@ fn output(output: &OutputConfig) -> String {
     match &output.kind {
         OutputKind::Null => format!("{tags}: thrown away"),
         OutputKind::Stdout(config) => format!("{tags}: {config}"),
+        OutputKind::Cloudwatch(config) => {
+            format!("{tags}: {}, {}", cloudwatch(config), output.retry_limit)
+        }
         OutputKind::CloudwatchLogs(config) => {
             format!("{tags}: {}, {}", cloudwatch_logs(config), output.retry_limit)
         }
@@ -255,26 +262,57 @@ fn cloudwatch_logs(config: &CloudwatchLogs) -> String {
         [("group", &config.log_group_template), ("stream", &config.log_stream_template)];
     for (what, template) in templates {
         if let Some(template) = template {
-            text += &format!(", {what} {template} where the record has it");
+            text += &format!(", {what} {} where the record has it", template.as_str());
         }
     }
-    match &config.region {
-        Some(region) => text += &format!(", region {region}"),
-        None => text += ", region of the task",
+    text += &sent(&config.connection, config.log_key.as_deref());
+    text + &kept(config.auto_create_group, config.log_retention_days, &config.connection)
+}
+
+fn cloudwatch(config: &Cloudwatch) -> String {
+    let names = &config.names;
+    let with_default = |name: &NameTemplate, default: &str| {
+        let may_miss = name.needs_task() || name.reads_records();
+        let default = if may_miss { format!(" (else {default})") } else { String::new() };
+        format!("{}{default}", name.as_str())
+    };
+    let mut text = format!("log group {}", with_default(&names.group, &names.default_group));
+    text += &match &names.stream {
+        cloudwatch::StreamName::Template(name) => {
+            format!(", stream {}", with_default(name, &names.default_stream))
+        }
+        cloudwatch::StreamName::Prefix(prefix) => format!(", stream {prefix}<tag>"),
+    };
+    text += &sent(&config.connection, config.log_key.as_deref());
+    if !config.auto_create_stream {
+        text += ", never creates the stream";
     }
-    if let Some(endpoint) = &config.endpoint {
+    text + &kept(config.auto_create_group, config.log_retention_days, &config.connection)
+}
+
+fn sent(connection: &Connection, log_key: Option<&str>) -> String {
+    let mut text = match &connection.region {
+        Some(region) => format!(", region {region}"),
+        None => ", region of the task".to_owned(),
+    };
+    if let Some(endpoint) = &connection.endpoint {
         text += &format!(", at {endpoint}");
     }
-    if let Some(key) = &config.log_key {
+    if let Some(key) = log_key {
         text += &format!(", only the value of {key}");
     }
-    if config.auto_create_group {
+    text
+}
+
+fn kept(creates: bool, days: Option<i32>, connection: &Connection) -> String {
+    let mut text = String::new();
+    if creates {
         text += ", creates the group";
     }
-    if let Some(days) = config.log_retention_days {
+    if let Some(days) = days {
         text += &format!(", kept for {}", counted(usize::try_from(days).unwrap_or(0), "day"));
     }
-    if !config.tls_verify {
+    if !connection.tls_verify {
         text += ", WITHOUT checking who the server is";
     }
     text
@@ -346,6 +384,41 @@ filter  record_modifier.1    /^a/: adds api_key
 output  cloudwatch_logs.0    *: log group /ecs/app, stream s-<tag>, region eu-west-1, at https://localhost:4580, unlimited retries
 ";
         assert_eq!(report(Path::new("f.conf"), &read(GOOD)), expected);
+    }
+
+    #[test]
+    fn names_of_records_and_of_the_task_are_shown_with_what_holds_beside_them() {
+        let text = "\
+[INPUT]
+  Name forward
+[OUTPUT]
+  Name cloudwatch_logs
+  Match a
+  log_group_name g
+  log_stream_name s
+  log_group_template $a['b']
+[OUTPUT]
+  Name cloudwatch
+  Match b
+  log_group_name g-$(ecs_cluster)
+  log_stream_prefix p-
+  auto_create_group true
+  log_retention_days 7
+[OUTPUT]
+  Name cloudwatch
+  Match c
+  log_group_name g
+  log_stream_name $(tag)/$(x)
+  log_key log
+  auto_create_stream false
+";
+        let report = report(Path::new("f.conf"), &read(text));
+        let expected = "\
+output  cloudwatch_logs.0    a: log group g, stream s, group $a['b'] where the record has it, region eu-west-1, 1 retry
+output  cloudwatch.1         b: log group g-$(ecs_cluster) (else fluentbit-default), stream p-<tag>, region eu-west-1, creates the group, kept for 7 days, 1 retry
+output  cloudwatch.2         c: log group g, stream $(tag)/$(x) (else /fluentbit-default), region eu-west-1, only the value of log, never creates the stream, 1 retry
+";
+        assert!(report.ends_with(expected), "{report}");
     }
 
     #[test]

@@ -24,8 +24,8 @@
 //! # Reading order
 //!
 //! [`input::connection`] → [`input::forward::decode`] → [`ring`] → [`ingest`] → [`filter`] (with
-//! [`parser`]) → [`router`] → [`buffer`] → [`output::cloudwatch_logs`] → its `delivery`, `stream`, `batch`,
-//! `message`, `escape`, `sender` → [`ledger`].
+//! [`parser`]) → [`router`] → [`buffer`] → [`output::cloudwatch_logs`] → its `naming`, `delivery`,
+//! `stream`, `batch`, `message`, `escape`, `sender` → [`ledger`].
 //!
 //! # Who may import whom
 //!

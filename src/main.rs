@@ -21,7 +21,8 @@ use tracing::level_filters::LevelFilter;
 
 /// Exit status of a sidecar that could not deliver all it held.
 const EXIT_LEFT: u8 = 2;
-/// Exit status of a sidecar that met a record at which a filter `expect` had to end it, as Fluent Bit's.
+/// Exit status of a sidecar that ended itself: at a record that a filter `expect` is to end it for, as
+/// Fluent Bit's, or after `SEND_FAILURE_TIMEOUT`.
 const EXIT_UNEXPECTED: u8 = 255;
 
 fn main() -> ExitCode {
@@ -142,7 +143,7 @@ async fn run_until_signal(
             account = &mut running => return account,
             () = alarm.raised(), if !is_alarmed => {
                 is_alarmed = true;
-                tracing::error!("a record is not as expected, ending; delivering what is held");
+                tracing::error!("ending, as the configuration wants it now; delivering what is held");
                 sender.stop(clock::now(), grace);
             }
             name = signals.next() => {

@@ -179,7 +179,8 @@ fn imds(environment: &Environment) -> Option<ec2::Endpoint> {
 }
 
 fn keys(environment: &Environment) -> Option<Keys> {
-    let get = |name| environment.get(name).map(str::to_owned);
+    // Fluent Bit and the SDK take an empty one for none.
+    let get = |name| environment.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let (id, secret) = get("AWS_ACCESS_KEY_ID").zip(get("AWS_SECRET_ACCESS_KEY"))?;
     Some(Keys { id, secret, token: get("AWS_SESSION_TOKEN") })
 }

@@ -15,6 +15,7 @@ use super::service::{self, LogLevel, Service};
 use super::{Config, FilterConfig, InputConfig, InputKind, OutputConfig, OutputKind};
 use crate::multiline::config::Registry;
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
+use crate::output::cloudwatch::config as cloudwatch;
 use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
@@ -35,7 +36,11 @@ impl Context {
         let region =
             environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
         Self {
-            cloudwatch_logs: Defaults { region: region.map(str::to_owned), names_from_task: false },
+            cloudwatch_logs: Defaults {
+                region: region.map(str::to_owned),
+                names_from_task: false,
+                send_failure_timeout: environment.get("SEND_FAILURE_TIMEOUT").map(str::to_owned),
+            },
             log_level: environment.get("FLB_LOG_LEVEL").map(str::to_owned),
             tz: environment.get("TZ").map(str::to_owned),
         }
@@ -304,12 +309,20 @@ impl Builder<'_> {
         else {
             return;
         };
-        let mut options = read(section, plugin.tables());
+        // Fluent Bit does not look at the options of a plugin written in Go.
+        let policy = if plugin == Output::Cloudwatch { Policy::Proxy } else { Policy::Plugin };
+        let Tables { own, shared } = plugin.tables();
+        let mut options = Options::read(section, own, shared, policy);
         let (default_name, kind) = match plugin {
             Output::Null => (format!("null.{index}"), Some(OutputKind::Null)),
             Output::Stdout => (
                 format!("stdout.{index}"),
                 output::stdout::config::Config::from_options(&mut options).map(OutputKind::Stdout),
+            ),
+            Output::Cloudwatch => (
+                format!("cloudwatch.{index}"),
+                cloudwatch::Config::from_options(&mut options, &self.context.cloudwatch_logs)
+                    .map(|config| OutputKind::Cloudwatch(Box::new(config))),
             ),
             Output::CloudwatchLogs => (
                 format!("cloudwatch_logs.{index}"),

@@ -154,6 +154,8 @@ pub enum OutputKind {
     Null,
     /// `stdout`.
     Stdout(output::stdout::config::Config),
+    /// `cloudwatch`.
+    Cloudwatch(Box<output::cloudwatch::config::Config>),
     /// `cloudwatch_logs`.
     CloudwatchLogs(Box<output::cloudwatch_logs::config::Config>),
 }

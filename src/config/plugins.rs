@@ -34,6 +34,7 @@ pub(super) enum Filter {
 pub(super) enum Output {
     Null,
     Stdout,
+    Cloudwatch,
     CloudwatchLogs,
 }
 
@@ -213,6 +214,7 @@ impl Output {
     pub(super) const ALL: &[(&'static str, Self)] = &[
         ("null", Self::Null),
         ("stdout", Self::Stdout),
+        ("cloudwatch", Self::Cloudwatch),
         ("cloudwatch_logs", Self::CloudwatchLogs),
     ];
 
@@ -225,7 +227,6 @@ impl Output {
         "bigquery",
         "calyptia",
         "chronicle",
-        "cloudwatch",
         "counter",
         "datadog",
         "elasticsearch",
@@ -281,6 +282,17 @@ impl Output {
             Self::Stdout => Tables {
                 own: output::stdout::config::OPTIONS,
                 shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
+            },
+            Self::Cloudwatch => Tables {
+                own: output::cloudwatch::config::OPTIONS,
+                shared: &[
+                    output::cloudwatch_logs::config::ADDRESS,
+                    tables::SECTION,
+                    tables::OUTPUT,
+                    tables::HOST,
+                    tables::NET,
+                    tables::TLS,
+                ],
             },
             Self::CloudwatchLogs => Tables {
                 own: output::cloudwatch_logs::config::OPTIONS,

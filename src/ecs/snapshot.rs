@@ -16,6 +16,8 @@ const SERVICE_GROUP_PREFIX: &str = "service:";
 /// The task at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
+    /// The cluster as the endpoint gives it: its name (EC2) or its ARN (Fargate).
+    pub cluster: Option<String>,
     /// Short name of the cluster, also where the endpoint gives its ARN (Fargate).
     pub cluster_name: Option<String>,
     /// ARN of the cluster; made from the task's ARN where the endpoint gives a name (EC2).
@@ -92,6 +94,7 @@ impl Snapshot {
             image: raw.image,
         });
         Self {
+            cluster: task.cluster,
             cluster_name,
             cluster_arn,
             task_id: task.task_arn.as_deref().and_then(last_segment),
@@ -249,7 +252,7 @@ mod tests {
     #[test]
     fn ec2_gives_the_cluster_by_name_and_the_arn_is_made() {
         let task = snapshot(EC2);
-        assert_eq!(task.cluster_name, some("prod"));
+        assert_eq!((task.cluster, task.cluster_name), (some("prod"), some("prod")));
         assert_eq!(task.cluster_arn, some("arn:aws:ecs:us-west-2:111111111111:cluster/prod"));
         assert_eq!(task.task_id, some("0123456789abcdef0123456789abcdef"));
         assert_eq!((task.partition, task.region), (some("aws"), some("us-west-2")));
@@ -264,6 +267,7 @@ mod tests {
         let task = snapshot(FARGATE);
         assert_eq!(task.cluster_name, some("prod"));
         assert_eq!(task.cluster_arn, some("arn:aws-cn:ecs:cn-north-1:111111111111:cluster/prod"));
+        assert_eq!(task.cluster, task.cluster_arn);
         assert_eq!((task.partition, task.region), (some("aws-cn"), some("cn-north-1")));
         assert_eq!(task.launch_type, some("FARGATE"));
         assert_eq!(task.availability_zone, some("cn-north-1b"));

@@ -262,6 +262,18 @@ pub enum Remark {
         /// The variable.
         name: String,
     },
+    /// An option that has no effect, where an option before it counts.
+    #[error("has no effect, the value at {first} counts")]
+    Overlooked {
+        /// Where the value stands that counts.
+        first: Place,
+    },
+    /// An option that nobody knows, of a plugin whose options Fluent Bit does not look at.
+    #[error("unknown option, ignored{}", DidYouMean(*.nearest))]
+    IgnoredOption {
+        /// The nearest known one.
+        nearest: Option<&'static str>,
+    },
     /// A `[SERVICE]` key that nobody knows.
     #[error("unknown option, ignored{}", DidYouMean(*.nearest))]
     UnknownServiceKey {

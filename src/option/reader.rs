@@ -39,6 +39,9 @@ pub struct Section {
 pub enum Policy {
     /// Unknown options and bad values are problems.
     Plugin,
+    /// Unknown options are warnings, and of a repeated one the first counts: Fluent Bit does not
+    /// look at the options of plugins written in Go.
+    Proxy,
     /// They are warnings, but for bad values of these options. So is `[SERVICE]` to Fluent Bit.
     Service {
         /// Options whose value has to be right.
@@ -66,8 +69,8 @@ struct Found {
 impl Options {
     /// Reads `section` by the plugin's `own` table and those it `shares` with others.
     ///
-    /// An own option that is repeated is a problem unless its row says `multi`; of a shared one the
-    /// last counts, as in Fluent Bit.
+    /// An own option that is repeated is a problem unless its row says `multi` or the policy is
+    /// another; of a shared one the last counts, as in Fluent Bit.
     #[must_use]
     pub fn read(section: Section, own: Table, shared: &[Table], policy: Policy) -> Self {
         let tables = std::iter::once(own).chain(shared.iter().copied()).collect();
@@ -98,7 +101,7 @@ impl Options {
                 Policy::Service { strict } if !strict.contains(&row.name) => {
                     self.note(&setting, row, Remark::Ignored(row.kind));
                 }
-                Policy::Plugin | Policy::Service { .. } => {
+                Policy::Plugin | Policy::Proxy | Policy::Service { .. } => {
                     self.problem(&setting, row, Fault::Expected(row.kind));
                 }
             }
@@ -116,11 +119,19 @@ impl Options {
         if !row.multi
             && let Some(first) = self.find(row.name).map(|found| found.setting.place.clone())
         {
-            if own.contains(row) && policy == Policy::Plugin {
-                self.problem(&setting, row, Fault::Repeated { first });
-                return;
+            match policy {
+                Policy::Plugin if own.contains(row) => {
+                    self.problem(&setting, row, Fault::Repeated { first });
+                    return;
+                }
+                Policy::Proxy if own.contains(row) => {
+                    self.note(&setting, row, Remark::Overlooked { first });
+                    return;
+                }
+                Policy::Plugin | Policy::Proxy | Policy::Service { .. } => {
+                    self.note(&setting, row, Remark::Overwrites { first });
+                }
             }
-            self.note(&setting, row, Remark::Overwrites { first });
         }
         self.found.push(Found { row, value, setting });
     }
@@ -136,6 +147,9 @@ impl Options {
         match policy {
             Policy::Plugin => {
                 self.report.refuse(place, subject, Fault::UnknownOption { nearest });
+            }
+            Policy::Proxy => {
+                self.report.remark(place, subject, Remark::IgnoredOption { nearest });
             }
             Policy::Service { .. } => {
                 self.report.remark(place, subject, Remark::UnknownServiceKey { nearest });

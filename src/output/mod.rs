@@ -3,6 +3,7 @@
 //! Each output owns its retries and its order; a slow one holds up no other. Must not know ingest
 //! or inputs.
 
+pub mod cloudwatch;
 pub mod cloudwatch_logs;
 pub mod format;
 pub mod group;
@@ -22,7 +23,7 @@ pub enum Output {
     Null,
     /// Prints to standard output.
     Stdout(Box<stdout::Stdout>),
-    /// Amazon CloudWatch Logs.
+    /// Amazon CloudWatch Logs, configured as `cloudwatch_logs` or as `cloudwatch`.
     CloudwatchLogs(Box<cloudwatch_logs::CloudwatchLogs>),
 }
 

@@ -27,6 +27,7 @@ use crate::inquiries::Inquiries;
 use crate::ledger::{Balance, Budget};
 use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::Output;
+use crate::output::cloudwatch_logs::plan::Plan;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
 use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
 use crate::output::stdout::{self, Stdout};
@@ -158,6 +159,7 @@ impl Pipeline {
             processors.push(self::stages(own, &mut inquiries, &mut telemetry)?);
             listeners.push(listen(input, counters).await?);
         }
+        let alarm = Alarm::default();
         let mut outlets = Vec::new();
         let mut outputs = Vec::new();
         for mut output in config.outputs {
@@ -179,6 +181,7 @@ impl Pipeline {
                     .then(|| Enrich::new(snapshot.clone(), Arc::clone(&refetch))),
                 keys: keys.clone(),
                 flush: config.service.flush,
+                alarm: alarm.clone(),
                 retry_limit: output.retry_limit,
                 seed: u64::from(started_unix.subsec_nanos()) ^ outputs.len() as u64,
             };
@@ -193,7 +196,7 @@ impl Pipeline {
         }
         let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets)
             .with_waits_for_parts(waits);
-        let (telemetry, alarm) = (Arc::new(telemetry), Alarm::default());
+        let telemetry = Arc::new(telemetry);
         Ok(Self { listeners, intake, ingest, outputs, inquiries, telemetry, console, alarm })
     }
 
@@ -203,7 +206,7 @@ impl Pipeline {
         Arc::clone(&self.telemetry)
     }
 
-    /// Says when a filter wants the process to end.
+    /// Says when a filter or an output wants the process to end.
     #[must_use]
     pub fn alarm(&self) -> Alarm {
         self.alarm.clone()
@@ -328,18 +331,18 @@ async fn make_output(
     around: Surroundings,
     print: Option<stdout::Surroundings>,
 ) -> Result<Output, BuildError> {
-    match (output.kind, print) {
+    let plan = match (output.kind, print) {
         (OutputKind::Stdout(config), Some(print)) => {
-            Ok(Output::Stdout(Box::new(Stdout::new(config, print))))
+            return Ok(Output::Stdout(Box::new(Stdout::new(config, print))));
         }
         // There is a console wherever there is such an output.
-        (OutputKind::Null | OutputKind::Stdout(_), _) => Ok(Output::Null),
-        (OutputKind::CloudwatchLogs(config), _) => {
-            let made = CloudwatchLogs::new(*config, around).await;
-            let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
-            Ok(Output::CloudwatchLogs(Box::new(made)))
-        }
-    }
+        (OutputKind::Null | OutputKind::Stdout(_), _) => return Ok(Output::Null),
+        (OutputKind::Cloudwatch(config), _) => Plan::from(*config),
+        (OutputKind::CloudwatchLogs(config), _) => Plan::from(*config),
+    };
+    let made = CloudwatchLogs::new(plan, around).await;
+    let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
+    Ok(Output::CloudwatchLogs(Box::new(made)))
 }
 
 async fn listen(input: InputConfig, counters: Arc<InputCounters>) -> Result<Listener, BindError> {

@@ -28,6 +28,15 @@ enum Step {
     Index(u32),
 }
 
+/// Where a value was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found<'a> {
+    /// In the record, as msgpack.
+    Own(&'a [u8]),
+    /// Among the fields that follow it, which are text.
+    Shared(&'a [u8]),
+}
+
 /// Why a text is no path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AccessorError {
@@ -128,15 +137,23 @@ impl Accessor {
         })
     }
 
+    /// The value, of a record that is followed by these fields.
+    #[must_use]
+    pub fn find<'a>(&self, record: &'a [u8], shared: &'a SharedFields) -> Option<Found<'a>> {
+        // Shared fields are text: a path into one is the text, as in `get`.
+        match (self.get(record), shared.get(self.root.as_bytes())) {
+            (_, Some(field)) if !field.yields => Some(Found::Shared(&field.value)),
+            (None, Some(field)) => Some(Found::Shared(&field.value)),
+            (own, _) => own.map(Found::Own),
+        }
+    }
+
     /// The value if it is text, of a record that is followed by these fields.
     #[must_use]
     pub fn text<'a>(&self, record: &'a [u8], shared: &'a SharedFields) -> Option<&'a [u8]> {
-        // Shared fields are text: a path into one is the text, as in `get`.
-        let added = shared.get(self.root.as_bytes());
-        match (self.get(record), added) {
-            (_, Some(field)) if !field.yields => Some(&field.value),
-            (None, Some(field)) => Some(&field.value),
-            (own, _) => own.and_then(map::text),
+        match self.find(record, shared)? {
+            Found::Own(value) => map::text(value),
+            Found::Shared(text) => Some(text),
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use std::io::Write as _;
 
-use super::accessor::{Accessor, AccessorError};
+use super::accessor::{Accessor, AccessorError, Found};
+use super::fields::SharedFields;
 use super::json_out;
 use super::msgpack::{Reader, Token};
 
@@ -13,13 +14,13 @@ use super::msgpack::{Reader, Token};
 pub const PIECES_MAX: usize = 64;
 
 /// A text with places to fill.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Template {
     text: Box<str>,
     pieces: Vec<Piece>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Piece {
     Literal(Box<str>),
     Tag,
@@ -120,14 +121,28 @@ impl Template {
     ///
     /// A path leads to nothing, or to an array; what `out` got by then stays.
     pub fn render(&self, scene: &Scene<'_>, out: &mut Vec<u8>) -> Result<(), Missing<'_>> {
-        self.pieces.iter().try_for_each(|piece| piece.render(scene, out))
+        self.render_with(scene, &SharedFields::default(), out)
+    }
+
+    /// As [`Self::render`], for a record that is followed by these fields.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::render`].
+    pub fn render_with(
+        &self,
+        scene: &Scene<'_>,
+        shared: &SharedFields,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Missing<'_>> {
+        self.pieces.iter().try_for_each(|piece| piece.render(scene, shared, out))
     }
 
     /// As [`Self::render`], but a path that leads to nothing is empty as well.
     pub fn render_or_empty(&self, scene: &Scene<'_>, out: &mut Vec<u8>) {
         for piece in &self.pieces {
             let before = out.len();
-            if piece.render(scene, out).is_err() {
+            if piece.render(scene, &SharedFields::default(), out).is_err() {
                 out.truncate(before);
             }
         }
@@ -135,7 +150,12 @@ impl Template {
 }
 
 impl Piece {
-    fn render(&self, scene: &Scene<'_>, out: &mut Vec<u8>) -> Result<(), Missing<'_>> {
+    fn render(
+        &self,
+        scene: &Scene<'_>,
+        shared: &SharedFields,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Missing<'_>> {
         match self {
             Self::Literal(text) => out.extend_from_slice(text.as_bytes()),
             Self::Tag => out.extend_from_slice(scene.tag),
@@ -148,8 +168,11 @@ impl Piece {
                 out.extend_from_slice(matched.unwrap_or_default());
             }
             Self::Value(path) => {
-                let shown = path.get(scene.record).and_then(|value| show(value, out));
-                shown.ok_or(Missing { key: path.key() })?;
+                let missing = Missing { key: path.key() };
+                match path.find(scene.record, shared).ok_or(missing)? {
+                    Found::Own(value) => show(value, out).ok_or(missing)?,
+                    Found::Shared(text) => out.extend_from_slice(text),
+                }
             }
         }
         Ok(())
@@ -203,6 +226,7 @@ pub fn show(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::fields::SharedField;
 
     /// `{"a": "x", "n": -5, "f": 1.5, "m": {"k": true}, "l": []}`
     const RECORD: &[u8] =
@@ -236,6 +260,24 @@ mod tests {
         assert_eq!((filled("$zz"), filled("$l")), (missing("zz"), missing("l")));
         assert_eq!(filled("$m['b']"), missing("m"));
         assert_eq!(filled("$a['b']").as_deref(), Ok("x"), "as in Fluent Bit");
+    }
+
+    #[test]
+    fn shared_fields_count_as_those_of_the_record() {
+        let field = |key: &[u8], yields| SharedField {
+            key: key.into(),
+            value: b"s".as_slice().into(),
+            yields,
+        };
+        let shared =
+            SharedFields::new(vec![field(b"a", false), field(b"n", true), field(b"z", true)]);
+        let scene = Scene { tag: b"", record: RECORD, captures: &[] };
+        let mut out = Vec::new();
+        let filled = Template::parse("$a.$n.$z.$f")
+            .map(|one| one.render_with(&scene, &shared, &mut out).is_ok());
+        assert_eq!((filled, out.as_slice()), (Ok(true), b"s.-5.s.1.500000".as_slice()));
+        let missing = Template::parse("$y").expect("a template");
+        assert!(missing.render_with(&scene, &shared, &mut out).is_err());
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub struct OutputCounters {
     pub ambiguous_records: Counter,
     /// Records too large for one event: cut into parts, or their longest text shortened.
     pub oversized_records: Counter,
+    /// Names that a template could not make of a record; the name beside it took its place.
+    pub template_misses: Counter,
 }
 
 impl OutputCounters {

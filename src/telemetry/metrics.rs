@@ -25,7 +25,7 @@ const INPUT_COUNTERS: [OfInput; 4] = [
 ];
 
 /// Counters of an output, label `output`.
-const OUTPUT_COUNTERS: [OfOutput; 8] = [
+const OUTPUT_COUNTERS: [OfOutput; 9] = [
     ("firelane_output_requests_total", "Requests sent", |one| one.requests.get()),
     ("firelane_output_bytes_total", "Bytes of accepted request bodies", |one| one.bytes.get()),
     ("firelane_output_errors_total", "Batches refused for good", |one| one.errors.get()),
@@ -41,6 +41,9 @@ const OUTPUT_COUNTERS: [OfOutput; 8] = [
     }),
     ("firelane_output_oversized_records_total", "Records cut to the size of an event", |one| {
         one.oversized_records.get()
+    }),
+    ("firelane_output_template_misses_total", "Names a template had no value for", |one| {
+        one.template_misses.get()
     }),
 ];
 

@@ -25,6 +25,7 @@ mod process;
 mod rig;
 mod shipped;
 mod sockets;
+mod targets;
 mod tcp_decode;
 mod tidy;
 mod vectors;

@@ -46,7 +46,9 @@ fn notes(text: &str) -> Vec<String> {
 fn cloudwatch(config: &Config, index: usize) -> &output::cloudwatch_logs::config::Config {
     match &config.outputs[index].kind {
         OutputKind::CloudwatchLogs(config) => config,
-        OutputKind::Null | OutputKind::Stdout(_) => panic!("output {index} is null"),
+        OutputKind::Null | OutputKind::Stdout(_) | OutputKind::Cloudwatch(_) => {
+            panic!("output {index} is another")
+        }
     }
 }
 
@@ -114,7 +116,7 @@ fn the_agents_bridge_configuration_is_taken_without_a_warning() {
     assert_eq!(grep.logical_op, LogicalOp::Legacy);
     assert_eq!(config.outputs[1].name, "cloudwatch_logs.1");
     assert_eq!(config.outputs[1].retry_limit, RetryLimit::Retries(2));
-    assert_eq!(cloudwatch(&config, 1).region.as_deref(), Some("us-west-2"));
+    assert_eq!(cloudwatch(&config, 1).connection.region.as_deref(), Some("us-west-2"));
     assert!(config.outputs[1].matches.matches(b"app-firelens-3de392df"));
 }
 
@@ -272,7 +274,7 @@ fn a_region_comes_from_the_file_then_from_the_environment() {
         let variables =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = load(Path::new("f.conf"), &files, &Environment::new(variables, None)).unwrap();
-        cloudwatch(&config, 0).region.clone()
+        cloudwatch(&config, 0).connection.region.clone()
     };
     let both = [("AWS_DEFAULT_REGION", "b"), ("AWS_REGION", "a")];
     assert_eq!(region(&text(" region ${AWS_REGION}x"), &both).as_deref(), Some("ax"));
@@ -405,12 +407,12 @@ fn variables_change_what_holds_without_a_file() {
     let output = cloudwatch(&config, 0);
     assert_eq!(output.log_group_name, LogGroupName::Fixed("/g".to_owned()));
     assert_eq!(output.stream, StreamName::Prefix("s-".to_owned()));
-    assert_eq!(output.endpoint.as_ref().unwrap().to_string(), "http://localhost:4580");
+    assert_eq!(output.connection.endpoint.as_ref().unwrap().to_string(), "http://localhost:4580");
     assert_eq!(
-        (output.log_retention_days, output.region.as_deref()),
+        (output.log_retention_days, output.connection.region.as_deref()),
         (Some(14), Some("eu-west-1"))
     );
-    assert_eq!(output.tls_ca_file, Some(PathBuf::from("/ca.pem")));
+    assert_eq!(output.connection.tls_ca_file, Some(PathBuf::from("/ca.pem")));
     let Service { flush, grace, log_level, log_file, http_server, escape_unicode, .. } =
         config.service;
     assert_eq!(log_file, None);

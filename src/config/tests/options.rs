@@ -7,7 +7,7 @@ use crate::option::{Effect, Kind, Row};
 /// What a plugin cannot do without.
 fn needed(plugin: &str) -> &'static str {
     match plugin {
-        "cloudwatch_logs" => "region r\nlog_group_name g\nlog_stream_prefix p",
+        "cloudwatch" | "cloudwatch_logs" => "region r\nlog_group_name g\nlog_stream_prefix p",
         "checklist" => "file a.txt",
         "nest" => "operation lift\nnested_under k",
         "type_converter" => "int_key a b string",

@@ -18,6 +18,8 @@ pub enum Depth {
 const LANE_BYTES: usize = 32;
 const SHORT_LANE_BYTES: usize = 8;
 const REPLACEMENT: &str = "\u{fffd}";
+/// Bytes of `\u0000` in a message.
+const UNICODE_ESCAPE_BYTES: usize = 6;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends the text, escaped, and returns how many bytes it has after one escaping less: as it
@@ -138,6 +140,69 @@ fn short(byte: u8) -> Option<u8> {
     }
 }
 
+/// Appends the text as [`escape`] does at [`Depth::Twice`], but with the escapes of Go's
+/// `encoding/json`: also `<`, `>`, `&`, U+2028 and U+2029, and `\ufffd` for each byte that is no
+/// UTF-8. Returns how many bytes it has in the message.
+pub fn escape_as_go(text: &[u8], body: &mut Vec<u8>) -> usize {
+    let (plain, rest) = text.split_at(prefix_without(is_special_to_go_or_not_ascii, text));
+    body.extend_from_slice(plain);
+    let mut bytes = plain.len();
+    for piece in rest.utf8_chunks() {
+        bytes += escape_valid_as_go(piece.valid().as_bytes(), body);
+        for _ in piece.invalid() {
+            body.extend_from_slice(b"\\\\ufffd");
+            bytes += UNICODE_ESCAPE_BYTES;
+        }
+    }
+    bytes
+}
+
+fn escape_valid_as_go(text: &[u8], body: &mut Vec<u8>) -> usize {
+    let mut rest = text;
+    let mut bytes = 0;
+    loop {
+        let (clean, tail) = rest.split_at(prefix_without(is_special_to_go, rest));
+        body.extend_from_slice(clean);
+        bytes += clean.len();
+        rest = match tail {
+            [] => return bytes,
+            [0xe2, 0x80, last @ (0xa8 | 0xa9), tail @ ..] => {
+                body.extend_from_slice(if *last == 0xa8 { b"\\\\u2028" } else { b"\\\\u2029" });
+                bytes += UNICODE_ESCAPE_BYTES;
+                tail
+            }
+            [0xe2, tail @ ..] => {
+                body.push(0xe2);
+                bytes += 1;
+                tail
+            }
+            [special, tail @ ..] => {
+                bytes += match special {
+                    b'"' | b'\\' | b'\n' | b'\r' | b'\t' => escape_twice(*special, body),
+                    byte => {
+                        body.extend_from_slice(b"\\\\u00");
+                        body.extend_from_slice(&hex(*byte));
+                        UNICODE_ESCAPE_BYTES
+                    }
+                };
+                tail
+            }
+        }
+    }
+}
+
+/// As [`is_special`] and what Go escapes besides; 0xe2 begins U+2028 and U+2029, and other
+/// characters.
+#[inline]
+fn is_special_to_go(byte: u8) -> bool {
+    is_special(byte) | (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == 0xe2)
+}
+
+#[inline]
+fn is_special_to_go_or_not_ascii(byte: u8) -> bool {
+    is_special_to_go(byte) | !byte.is_ascii()
+}
+
 fn hex(byte: u8) -> [u8; 2] {
     let digit = |nibble: u8| HEX.get(usize::from(nibble & 0x0f)).copied().unwrap_or(b'0');
     [digit(byte >> 4), digit(byte)]
@@ -177,6 +242,45 @@ mod tests {
             prop_assert_eq!(read, String::from_utf8_lossy(&text));
             prop_assert_eq!(bytes + 2, message.len());
         }
+    }
+
+    proptest! {
+        /// As Go's `encoding/json` would: read twice, it is the text again.
+        #[test]
+        fn a_text_escaped_as_go_does_reads_back_after_two_readings(
+            text in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut body = b"\"\\\"".to_vec();
+            let bytes = escape_as_go(&text, &mut body);
+            body.extend_from_slice(b"\\\"\"");
+            let message: String = serde_json::from_slice(&body).expect("a JSON string");
+            prop_assert_eq!(bytes + 2, message.len());
+            let read: String = serde_json::from_str(&message).expect("a JSON string in it");
+            let expected: String = text
+                .utf8_chunks()
+                .flat_map(|piece| {
+                    [piece.valid().to_owned(), "\u{fffd}".repeat(piece.invalid().len())]
+                })
+                .collect();
+            prop_assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn go_escapes_what_html_and_javascript_would_misread() {
+        let escaped = |text: &[u8]| {
+            let mut body = b"\"".to_vec();
+            escape_as_go(text, &mut body);
+            body.push(b'"');
+            serde_json::from_slice::<String>(&body).expect("a JSON string")
+        };
+        assert_eq!(escaped(b"<a href=\"x\">&"), r#"\u003ca href=\"x\"\u003e\u0026"#);
+        assert_eq!(escaped("\u{2028}\u{2029}\u{2027}é".as_bytes()), "\\u2028\\u2029\u{2027}é");
+        assert_eq!(
+            escaped(b"\n\r\t\x08\x0c\x00\x7f\\/"),
+            r"\n\r\t\u0008\u000c\u0000".to_owned() + "\x7f\\\\/"
+        );
+        assert_eq!(escaped(b"\xe2\x82x\xff"), r"\ufffd\ufffdx\ufffd");
     }
 
     #[test]

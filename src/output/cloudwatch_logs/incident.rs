@@ -24,7 +24,18 @@ impl Incident {
         Self { output: output.to_owned(), since: None, told: None, failures: 0 }
     }
 
-    /// A batch failed and is kept.
+    /// A batch failed.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+        self.failures += 1;
+    }
+
+    /// Since when they do.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// The batch that failed is kept.
     pub(super) fn goes_on(
         &mut self,
         target: &Target,
@@ -32,7 +43,6 @@ impl Incident {
         records: u64,
         now: Instant,
     ) -> Option<String> {
-        self.failures += 1;
         let since = *self.since.get_or_insert(now);
         if self.told.is_some_and(|told| now.saturating_duration_since(told) < REMIND_INTERVAL) {
             return None;
@@ -76,7 +86,10 @@ mod tests {
             is_ambiguous: false,
             retry_after: None,
         };
-        let mut fail = |at| incident.goes_on(&target, &error, 5, at);
+        let mut fail = |at| {
+            incident.begin(at);
+            incident.goes_on(&target, &error, 5, at)
+        };
         let first = fail(now).expect("the first is told");
         assert!(first.contains("Code: text") && first.contains("5 records"), "{first}");
         assert_eq!(fail(now + REMIND_INTERVAL / 2), None);

@@ -17,6 +17,10 @@ pub const BATCH_SPAN_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 /// Longest name of a log group or a log stream, in characters.
 pub const NAME_CHARS_MAX: usize = 512;
 
+/// What the name of a log group must not begin with.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
+pub const RESERVED_PREFIX: &str = "aws/";
+
 // An empty batch takes any message that is not too long. If it did not, sealing would go on for
 // ever.
 const _: () = assert!(MESSAGE_BYTES_MAX + EVENT_OVERHEAD_BYTES <= BATCH_BYTES_MAX);

@@ -1,20 +1,25 @@
 //! Step 6, output: Amazon CloudWatch Logs.
 //!
-//! The way of a chunk here: [`naming`] chooses its target, [`delivery`] queues it in its stream and
-//! fills batches ([`batch`], [`message`], [`escape`]) when they are due, [`sender`] sends them, and
+//! The way of a chunk here: [`naming`] gives its records their targets, [`delivery`] queues it in
+//! its streams and fills batches ([`batch`], [`message`], [`escape`]) when they are due, [`sender`] sends them, and
 //! the answer settles what is owed for the records. This file is the thin async shell around that.
+//! The output `cloudwatch` is this one with another [`plan`].
 
+mod attempt;
 pub mod batch;
+mod client;
 pub mod config;
 pub mod create;
 pub mod delivery;
 pub mod escape;
+pub(crate) mod field;
 mod incident;
 pub mod limits;
 pub mod message;
 pub mod naming;
 mod oversize;
 mod piece;
+pub mod plan;
 pub mod sender;
 mod stream;
 pub mod target;
@@ -24,9 +29,8 @@ use std::future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 use crate::buffer::Buffer;
@@ -35,30 +39,24 @@ use crate::clock;
 use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::ledger::{Budget, Reason};
-use crate::lifecycle::StopReceiver;
+use crate::lifecycle::{Alarm, StopReceiver};
 use crate::telemetry::OutputCounters;
 
-use config::Config;
+use attempt::{AbortOnDrop, attempt, failed_task};
+use client::Client;
 use create::Creation;
-use delivery::{Delivery, Settings};
-use naming::Naming;
-use sender::{Class, ConnectError, Encoding, Keys, Put, SendError, Sender};
+use delivery::{Delivery, Limits, Settings};
+use naming::{Assigned, Naming, Unassigned};
+use plan::Plan;
+use sender::{Class, ConnectError, Keys, Put, SendError};
 pub use stream::Batch;
-use target::Target;
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an attempt may take from its first byte to the whole answer; beyond it, it is given up
-/// and made again. A full batch at 100 kB/s takes this long.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Kept of the time to stop, so that what was on its way can be told before the process ends.
 const STOP_RESERVE: Duration = Duration::from_millis(200);
-/// How often a client without a region looks whether the task's metadata names one.
-const REGION_WAIT: Duration = Duration::from_secs(1);
-
 /// The output, ready to run.
 #[derive(Debug)]
 pub struct CloudwatchLogs {
+    name: String,
     delivery: Delivery,
     naming: Naming,
     enrich: Option<Enrich>,
@@ -66,18 +64,13 @@ pub struct CloudwatchLogs {
     creation: Arc<Creation>,
     budget: Budget,
     snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
-    /// Whether it was said that there is no region.
-    is_region_told: bool,
-    /// Chunks whose target is not known yet.
+    /// Chunks that have no target yet: the task is not known, or there is no room for their parts.
     unnamed: VecDeque<Chunk>,
-}
-
-/// The way to the service.
-#[derive(Debug)]
-enum Client {
-    Ready(Sender),
-    /// The region is not known yet: the task's metadata will name it.
-    WithoutRegion(Box<sender::Settings>),
+    /// The end of a chunk whose parts found no room, before all of these.
+    rest: Option<Unassigned>,
+    /// After how long without success the process is stopped.
+    send_failure_timeout: Option<Duration>,
+    alarm: Alarm,
 }
 
 /// What an output needs of its surroundings.
@@ -91,6 +84,8 @@ pub struct Surroundings {
     pub snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
     /// `[SERVICE] Flush`
     pub flush: Duration,
+    /// To be raised where the process is to end.
+    pub alarm: Alarm,
     /// `Retry_Limit`
     pub retry_limit: crate::option::RetryLimit,
     /// Adds what ECS knows of the task, where no configuration does it.
@@ -110,33 +105,33 @@ impl CloudwatchLogs {
     /// # Errors
     ///
     /// What in the configuration can never work, such as a CA file that cannot be read.
-    pub async fn new(config: Config, around: Surroundings) -> Result<Self, ConnectError> {
+    pub async fn new(plan: Plan, around: Surroundings) -> Result<Self, ConnectError> {
+        let now = clock::now();
         let settings = Settings {
             flush: around.flush,
             retry_limit: around.retry_limit,
-            log_key: config.log_key.clone(),
+            messages: plan.messages,
+            limits: Limits::default(),
             seed: around.seed,
         };
-        let creation = Creation {
-            auto_create_group: config.auto_create_group,
-            log_retention_days: config.log_retention_days,
-            log_group_class: config.log_group_class,
-            one_at_a_time: Mutex::new(()),
-        };
-        let client = Client::new(sender_settings(&config, around.keys)).await?;
-        let names = (config.log_group_name, config.stream);
+        let creation = Creation { rules: plan.creation, one_at_a_time: Mutex::new(()) };
+        let snapshot = around.snapshot;
+        let client = Client::new(plan.connection, around.keys, snapshot.clone()).await?;
         let is_enriched = around.enrich.is_some();
-        let naming = Naming::new(names, around.snapshot.clone(), is_enriched, clock::now());
+        let counters = Arc::clone(&around.counters);
         Ok(Self {
+            name: counters.name.clone(),
+            naming: Naming::new(plan.names, snapshot.clone(), is_enriched, counters, now),
             delivery: Delivery::new(settings, around.counters),
-            naming,
             enrich: around.enrich,
             client,
             creation: Arc::new(creation),
             budget: around.budget,
-            snapshot: around.snapshot,
-            is_region_told: false,
+            snapshot,
             unnamed: VecDeque::new(),
+            rest: None,
+            send_failure_timeout: plan.send_failure_timeout,
+            alarm: around.alarm,
         })
     }
 
@@ -144,23 +139,30 @@ impl CloudwatchLogs {
     /// the deadline of a stop.
     pub async fn run(mut self, buffer: Arc<Buffer>, stop: StopReceiver) {
         let mut answers: JoinSet<Answer> = JoinSet::new();
-        let mut is_open = true;
+        let (mut is_open, mut is_stopping) = (true, false);
         while is_open || !self.is_done() {
-            self.connect().await;
+            self.name_pending();
+            self.client.connect().await;
             self.send_due(&mut answers, &stop);
+            let takes = is_open && self.has_room();
+            let waits_for_task = !self.unnamed.is_empty() && self.naming.is_waiting(clock::now());
             let wake_at = self.wake_at();
             tokio::select! {
                 biased;
                 Some(answer) = answers.join_next() => self.answered(answer),
-                chunk = buffer.pop(), if is_open => match chunk {
+                chunk = buffer.pop(), if takes => match chunk {
                     Some(chunk) => self.take(chunk, &buffer),
                     None => {
                         is_open = false;
                         self.delivery.stop(clock::now());
                     }
                 },
-                () = until(wake_at) => self.name_pending(),
-                _ = self.snapshot.changed(), if !self.unnamed.is_empty() => self.name_pending(),
+                () = until(wake_at) => self.look_at_failures(),
+                _ = self.snapshot.changed(), if waits_for_task => {}
+                () = asked_to_stop(stop.clone()), if !is_stopping => {
+                    is_stopping = true;
+                    self.stop_waiting();
+                }
                 () = deadline(stop.clone()) => break,
             }
         }
@@ -168,57 +170,107 @@ impl CloudwatchLogs {
     }
 
     fn is_done(&self) -> bool {
-        self.delivery.is_empty() && self.unnamed.is_empty()
+        self.delivery.is_empty() && self.unnamed.is_empty() && self.rest.is_none()
+    }
+
+    /// Whether a chunk that comes now could go on, as far as that depends on parts of others.
+    fn has_room(&self) -> bool {
+        !self.naming.splits() || (self.rest.is_none() && self.delivery.room().is_any())
     }
 
     /// Takes a chunk and all that wait behind it.
     fn take(&mut self, first: Chunk, buffer: &Buffer) {
         let now = clock::now();
-        self.name_pending();
         let mut next = Some(first);
         while let Some(chunk) = next {
             // Behind one that waits for its name all wait, to keep their order.
-            let target = self.naming.target(&chunk.tag, now).filter(|_| self.unnamed.is_empty());
-            match target {
-                Some(target) => self.deliver(&target, chunk, now),
-                None => self.unnamed.push_back(chunk),
+            if self.unnamed.is_empty() && self.has_room() && !self.naming.is_waiting(now) {
+                self.deliver(chunk, now);
+            } else {
+                self.unnamed.push_back(chunk);
             }
-            next = buffer.try_pop();
+            next = if self.has_room() { buffer.try_pop() } else { None };
         }
     }
 
-    /// Looks again for targets that were not known.
+    /// Looks again for targets that were not known, and for room.
     fn name_pending(&mut self) {
+        if self.unnamed.is_empty() && self.rest.is_none() {
+            return;
+        }
         let now = clock::now();
-        while let Some(chunk) = self.unnamed.pop_front() {
-            let Some(target) = self.naming.target(&chunk.tag, now) else {
-                return self.unnamed.push_front(chunk);
-            };
-            self.deliver(&target, chunk, now);
+        if let Some(rest) = self.rest.take() {
+            self.assign(rest, now);
+        }
+        while self.has_room() && !self.naming.is_waiting(now) {
+            let Some(chunk) = self.unnamed.pop_front() else { return };
+            self.deliver(chunk, now);
         }
     }
 
-    fn deliver(&mut self, target: &Arc<Target>, chunk: Chunk, now: Instant) {
+    fn deliver(&mut self, chunk: Chunk, now: Instant) {
         let chunk = match &mut self.enrich {
             Some(enrich) => enrich.apply(chunk),
             None => chunk,
         };
-        self.delivery.push(target, chunk, now);
+        if self.naming.splits() {
+            self.assign(chunk.into(), now);
+        } else {
+            self.delivery.push(&self.naming.of_tag(&chunk.tag), chunk, now);
+        }
+    }
+
+    fn assign(&mut self, chunk: Unassigned, now: Instant) {
+        let mut room = self.delivery.room();
+        match self.naming.assign(chunk, |target| room.takes(target)) {
+            Assigned::Whole(target, chunk) => self.delivery.push(&target, chunk, now),
+            Assigned::Parts { parts, rest } => {
+                for (target, chunk) in parts {
+                    self.delivery.push_part(&target, chunk, now);
+                }
+                self.rest = rest;
+            }
+        }
+    }
+
+    /// The process is to stop: what waits here may be what keeps the buffer from being emptied.
+    fn stop_waiting(&mut self) {
+        self.naming.give_up(clock::now());
+        if self.naming.splits() {
+            self.delivery.stop(clock::now());
+        }
+    }
+
+    /// Asks for the end of the process where nothing was delivered for too long.
+    fn look_at_failures(&mut self) {
+        let now = clock::now();
+        if self.fails_too_long_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let seconds = self.send_failure_timeout.take().unwrap_or_default().as_secs_f64();
+        tracing::error!(
+            "{}: nothing could be sent for {seconds} s (SEND_FAILURE_TIMEOUT)",
+            self.name
+        );
+        self.alarm.raise();
+    }
+
+    fn fails_too_long_at(&self) -> Option<Instant> {
+        self.delivery.fails_since()?.checked_add(self.send_failure_timeout?)
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        if let Client::WithoutRegion(_) = self.client {
-            return clock::now().checked_add(REGION_WAIT);
+        let again = self.client.looks_again_at(clock::now());
+        if again.is_some() {
+            return again;
         }
         let named = self.naming.gives_up_at().filter(|_| !self.unnamed.is_empty());
-        match (self.delivery.wake_at(), named) {
-            (Some(due), Some(named)) => Some(due.min(named)),
-            (due, named) => due.or(named),
-        }
+        let wake_ats = [self.delivery.wake_at(), named, self.fails_too_long_at()];
+        wake_ats.into_iter().flatten().min()
     }
 
     fn send_due(&mut self, answers: &mut JoinSet<Answer>, stop: &StopReceiver) {
-        let Client::Ready(sender) = &self.client else { return };
+        let Some(sender) = self.client.sender() else { return };
         self.delivery.crowded(self.budget.is_crowded(), clock::now());
         while let Some(batch) = self.delivery.next_batch(clock::now()) {
             let (sender, creation) = (sender.clone(), Arc::clone(&self.creation));
@@ -246,7 +298,8 @@ impl CloudwatchLogs {
                 self.delivery.accepted(batch, &Put::default(), now);
             }
             Ok((batch, Some(Err(error)))) => {
-                self.delivery.failed(batch, &error, self.budget.is_short(), now);
+                let needs_room = self.budget.is_short() || !self.has_room();
+                self.delivery.failed(batch, &error, needs_room, now);
             }
             Ok((batch, None)) => self.delivery.abandon_batch(batch),
             Err(error) => {
@@ -255,99 +308,19 @@ impl CloudwatchLogs {
         }
     }
 
-    /// Makes the client once a region is known.
-    async fn connect(&mut self) {
-        let Client::WithoutRegion(settings) = &self.client else { return };
-        let region = self.snapshot.borrow().as_ref().and_then(|snapshot| snapshot.region.clone());
-        if region.is_none() {
-            let may_come = self.snapshot.has_changed().is_ok() && self.snapshot.borrow().is_none();
-            if !may_come && !std::mem::replace(&mut self.is_region_told, true) {
-                tracing::error!(
-                    "no region: nothing can be delivered; set the option region or AWS_REGION"
-                );
-            }
-            return;
-        }
-        let settings = sender::Settings { region, ..sender::Settings::clone(settings) };
-        match Client::new(settings).await {
-            Ok(client) => self.client = client,
-            Err(error) => tracing::error!("cannot make a client: {error}"),
-        }
-    }
-
     /// The time is up, or there is nothing left: whatever is held ends as left.
     async fn abandon(&mut self, mut answers: JoinSet<Answer>, buffer: &Buffer) {
         while let Some(answer) = answers.join_next().await {
             self.answered(answer);
+        }
+        if let Some(rest) = self.rest.take() {
+            rest.dropped(Reason::Stopped);
         }
         self.unnamed.drain(..).for_each(|chunk| chunk.dropped(Reason::Stopped));
         while let Some(chunk) = buffer.try_pop() {
             chunk.dropped(Reason::Stopped);
         }
         self.delivery.abandon();
-    }
-}
-
-impl Client {
-    async fn new(settings: sender::Settings) -> Result<Self, ConnectError> {
-        match Sender::connect(settings.clone()).await {
-            Ok(sender) => Ok(Self::Ready(sender)),
-            Err(ConnectError::NoRegion) => Ok(Self::WithoutRegion(Box::new(settings))),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Sends a batch; where its stream is missing, creates that and sends the same batch again.
-async fn attempt(
-    sender: Sender,
-    creation: Arc<Creation>,
-    target: Arc<Target>,
-    body: Bytes,
-) -> Result<Put, SendError> {
-    let put = || sender.put(body.clone(), Encoding::Plain);
-    match put().await {
-        Err(error) if error.class == Class::NotFound => {
-            creation.create(&sender, &target).await.map_err(not_the_events)?;
-            put().await
-        }
-        answer => answer,
-    }
-}
-
-/// What is wrong with a group or a stream that is to be created is no fault of the events: they are
-/// kept, and the error is told.
-fn not_the_events(error: SendError) -> SendError {
-    match error.class {
-        Class::Invalid | Class::TooLarge => SendError { class: Class::NotFound, ..error },
-        Class::Throttled
-        | Class::Transient
-        | Class::NotFound
-        | Class::Credentials
-        | Class::AccessDenied
-        | Class::Clock
-        | Class::AlreadyExists => error,
-    }
-}
-
-/// A task that ends with whoever waits for it.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The fate of a batch whose attempt panicked is unknown.
-fn failed_task(error: &JoinError) -> SendError {
-    SendError {
-        class: Class::Transient,
-        code: "Defect".to_owned(),
-        message: error.to_string(),
-        status: None,
-        is_ambiguous: true,
-        retry_after: None,
     }
 }
 
@@ -364,20 +337,10 @@ async fn deadline(mut stop: StopReceiver) {
     until(deadline.map(|deadline| deadline.checked_sub(STOP_RESERVE).unwrap_or(deadline))).await;
 }
 
-fn sender_settings(config: &Config, keys: Option<Keys>) -> sender::Settings {
-    sender::Settings {
-        region: config.region.clone(),
-        endpoint_url: config.endpoint.as_ref().map(ToString::to_string),
-        tls_verify: config.tls_verify,
-        tls_ca_file: config.tls_ca_file.clone(),
-        role_arn: config.role_arn.clone(),
-        external_id: config.external_id.clone(),
-        sts_endpoint: config.sts_endpoint.clone(),
-        profile: config.profile.clone(),
-        extra_user_agent: config.extra_user_agent.clone(),
-        log_format: config.log_format.clone(),
-        keys,
-        connect_timeout: CONNECT_TIMEOUT,
-        attempt_timeout: ATTEMPT_TIMEOUT,
-    }
+async fn asked_to_stop(mut stop: StopReceiver) {
+    stop.stopping().await;
 }
+
+#[cfg(test)]
+#[cfg(feature = "local")]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Plain text is cut at character boundaries into numbered parts. In a JSON record the longest text
 //! is shortened, with a mark, so that the message stays valid JSON; a record without such a text is
-//! treated as plain text. Pure.
+//! treated as plain text. Where the dialect of messages says so, a text is cut instead. Pure.
 
 use crate::record::msgpack::{Reader, Token, Writer};
 use crate::record::time::EventTime;
@@ -24,6 +24,9 @@ pub(super) fn fit(piece: Piece, writer: &mut MessageWriter) -> Vec<Piece> {
     if piece.form == Form::Text {
         let text = String::from_utf8_lossy(record).into_owned();
         return parts(piece, entry.time, &text);
+    }
+    if let Some(text) = writer.truncated(record, &piece.shared) {
+        return piece.into_texts(entry.time, &[text]);
     }
     if let Some(text) = writer.plain_text(record, &piece.shared) {
         let text = String::from_utf8_lossy(text).into_owned();

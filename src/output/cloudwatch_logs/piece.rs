@@ -33,14 +33,22 @@ pub(super) struct Piece {
     pub(super) shared: SharedFields,
     pub(super) arrived: Instant,
     pub(super) form: Form,
+    /// There where the entries are some of a chunk's: others lie between them.
+    part: Option<PartToken>,
     /// Owed for the records of `range`: as many as entries, but in texts of one record, of which
     /// only the last owes anything.
     pub(super) permit: Permit,
 }
 
+/// Held by every piece of a chunk that was split by target: how many there are is how often it is
+/// held.
+pub(super) type PartToken = Arc<()>;
+
 impl Piece {
-    pub(super) fn new(chunk: Chunk) -> Self {
+    /// All of a chunk.
+    pub(super) fn whole(chunk: Chunk) -> Self {
         Self {
+            part: None,
             range: 0..chunk.entries.len(),
             entries: chunk.entries,
             shared: chunk.shared,
@@ -50,11 +58,19 @@ impl Piece {
         }
     }
 
+    /// Some entries of a chunk, as a chunk.
+    pub(super) fn part(chunk: Chunk, token: PartToken) -> Self {
+        Self { part: Some(token), ..Self::whole(chunk) }
+    }
+
     /// Roughly what the piece adds to a batch: enough to know that one is worth sending.
     pub(super) fn estimate_bytes(&self) -> usize {
         let entries = self.entries.entries.get(self.range.clone()).unwrap_or_default();
         let ends = entries.first().zip(entries.last());
-        let span = ends.map_or(0, |(first, last)| last.end.saturating_sub(first.start));
+        let span = match self.part {
+            None => ends.map_or(0, |(first, last)| last.end.saturating_sub(first.start)),
+            Some(_) => entries.iter().map(|entry| entry.end.saturating_sub(entry.start)).sum(),
+        };
         let fields = self.shared.as_slice().iter();
         let shared: usize = fields.map(|field| field.key.len() + field.value.len() + 6).sum();
         let span = usize::try_from(span).unwrap_or(usize::MAX);
@@ -89,6 +105,7 @@ impl Piece {
             shared: self.shared.clone(),
             arrived: self.arrived,
             form: self.form,
+            part: self.part.clone(),
             permit: self.permit.split(owed),
         }
     }
@@ -112,6 +129,7 @@ impl Piece {
                 shared: self.shared.clone(),
                 arrived: self.arrived,
                 form: Form::Text,
+                part: self.part.clone(),
                 permit: self.permit.split(owed),
             });
         }

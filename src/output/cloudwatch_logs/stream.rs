@@ -224,7 +224,9 @@ fn add(
         let stop = match pushed {
             Ok(()) => continue,
             Err(NotAdded::Full(_)) => Stop::Full,
-            Err(NotAdded::TooLong { .. }) => Stop::TooLong,
+            Err(NotAdded::TooLong { .. } | NotAdded::Unwritten(NoMessage::TooLong)) => {
+                Stop::TooLong
+            }
             Err(NotAdded::Unwritten(NoMessage::None(reason))) => Stop::Unsent(reason),
             Err(NotAdded::Unwritten(NoMessage::Several)) => Stop::Several,
         };

@@ -2,7 +2,7 @@
 //!
 //! Pure. Must not know how an output chooses them.
 
-use super::limits::NAME_CHARS_MAX;
+use super::limits::{NAME_CHARS_MAX, RESERVED_PREFIX};
 
 /// A log group and a log stream.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -22,7 +22,12 @@ impl Target {
         let of_group = |c: char| c.is_ascii_alphanumeric() || "._/#-".contains(c);
         // `[^:*]*`, CreateLogStream API reference; control characters cannot be seen or typed
         let of_stream = |c: char| c != ':' && c != '*' && !c.is_control();
-        Self { group: clean(group, of_group), stream: clean(stream, of_stream) }
+        let mut group = clean(group, of_group);
+        if group.starts_with(RESERVED_PREFIX) {
+            let slash = RESERVED_PREFIX.len() - 1;
+            group.replace_range(slash..=slash, ".");
+        }
+        Self { group, stream: clean(stream, of_stream) }
     }
 }
 
@@ -46,6 +51,13 @@ mod tests {
     fn a_character_that_the_service_refuses_becomes_a_dot() {
         let target = Target::new("/ecs/a b:c*", "a:b*c d/é");
         assert_eq!((target.group.as_str(), target.stream.as_str()), ("/ecs/a.b.c.", "a.b.c d/é"));
+    }
+
+    #[test]
+    fn a_group_never_begins_as_those_that_the_service_keeps_for_itself() {
+        let group = |name| Target::new(name, "s").group;
+        assert_eq!((group("aws/ecs"), group("/aws/ecs")), ("aws.ecs".into(), "/aws/ecs".into()));
+        assert_eq!((group("aws"), group("AWS/x")), ("aws".into(), "AWS/x".into()));
     }
 
     #[test]

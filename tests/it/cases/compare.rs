@@ -42,9 +42,12 @@ pub(super) fn compare(case: &Case, expected: &Expected, outcome: &Outcome) -> Ve
     let is_emf = |format: &Option<String>| format.as_deref() == Some(EMF);
     let emf = outcome.account.streams.iter().any(|one| is_emf(&one.logs_format));
     differ("header for emf", json!(expected.emf), json!(emf));
+    let find = |group: &str| outcome.account.groups.iter().find(|one| one.group == group);
     for (group, days) in &expected.retention {
-        let found = outcome.account.groups.iter().find(|one| one.group == *group);
-        differ("retention", json!(days), json!(found.map(|one| one.retention_days)));
+        differ("retention", json!(days), json!(find(group).map(|one| one.retention_days)));
+    }
+    for (group, tags) in &expected.tags {
+        differ("tags", json!(tags), json!(find(group).map(|one| &one.tags)));
     }
     let names = |streams: Vec<&String>| json!(streams);
     let found = outcome.streams.keys().collect();

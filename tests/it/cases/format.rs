@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use firelane::local::task_metadata::Shape;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -33,6 +34,9 @@ pub(super) struct Case {
     pub(super) about: String,
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
+    /// What the task runs on that the metadata endpoint tells of; without it there is no such
+    /// endpoint.
+    pub(super) task: Option<Shape>,
     pub(super) steps: Vec<Step>,
     /// Whether timestamps are compared.
     #[serde(default = "yes")]
@@ -122,6 +126,9 @@ pub(super) struct Expected {
     /// Group → days.
     #[serde(default)]
     pub(super) retention: BTreeMap<String, i64>,
+    /// Group → its tags.
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether requests had the header for the embedded metric format.
     pub(super) emf: bool,
     pub(super) violations: BTreeMap<String, u64>,

@@ -69,6 +69,20 @@ cases! {
     cw_forbidden_tag
     cw_format_emf
     cw_format_other
+    cw_go_format_emf
+    cw_go_json
+    cw_go_log_key
+    cw_go_new_group
+    cw_go_no_end
+    cw_go_no_task
+    cw_go_odd_options
+    cw_go_shared_fields
+    cw_go_stream_both
+    cw_go_stream_none
+    cw_go_task
+    cw_go_task_ec2
+    cw_go_templates
+    cw_go_truncated
     cw_group_forbidden
     cw_invalid_utf8_overlong
     cw_log_key
@@ -83,8 +97,12 @@ cases! {
     cw_numbers
     cw_out_of_order
     cw_prefix_tags
+    cw_profile
     cw_retention
     cw_stream_name
+    cw_template_fixed_name
+    cw_template_odd_values
+    cw_templates_interleaved
     cw_time_float
     cw_two_outputs_log_key
     cw_workers

@@ -11,6 +11,7 @@ use fancy_regex::RegexBuilder;
 use firelane::clock;
 use firelane::http_get::{self, Limits};
 use firelane::local::cloudwatch_logs::{self, AccountSummary, Handle};
+use firelane::local::task_metadata::{self, Task};
 use firelane::local::{self, Running, TlsOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -122,7 +123,10 @@ impl Stage {
                 ..cloudwatch_logs::Options::new(address)
             }),
             tls: Some(TlsOptions { names: Vec::new(), ca_file }),
-            task_metadata: None,
+            task_metadata: case.task.map(|shape| task_metadata::Options {
+                task: Task::new(shape),
+                ..task_metadata::Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            }),
         };
         let local = local::start(options).await.unwrap();
         let ports = Ports { forward: port(), http: port(), tcp: port(), admin: port() };
@@ -146,7 +150,7 @@ impl Stage {
         if named.contains("fluent.sock") {
             listening.push(Target::Unix(folder.path().join("fluent.sock")));
         }
-        let environment = environment(folder.path(), case);
+        let environment = environment(folder.path(), case, &local);
         Self { folder, local, ports, environment, listening }
     }
 
@@ -273,7 +277,7 @@ impl Stage {
     }
 }
 
-fn environment(folder: &Path, case: &Case) -> BTreeMap<String, String> {
+fn environment(folder: &Path, case: &Case, local: &Running) -> BTreeMap<String, String> {
     let fixed = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("HOME", folder.to_str().unwrap()),
@@ -285,7 +289,11 @@ fn environment(folder: &Path, case: &Case) -> BTreeMap<String, String> {
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
     let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    fixed.into_iter().chain(case.env.clone()).collect()
+    let metadata = local.task_metadata_address().map(|address| {
+        let path = local.task_metadata().unwrap().path("log_router").unwrap();
+        ("ECS_CONTAINER_METADATA_URI_V4".to_owned(), format!("http://{address}{path}"))
+    });
+    fixed.into_iter().chain(metadata).chain(case.env.clone()).collect()
 }
 
 /// What `find` matches in the body: sorted, each once.

@@ -3,17 +3,17 @@
 //! Reference: Fluent Bit's manual, "Amazon CloudWatch" output, and the API references of
 //! `CreateLogGroup` and `PutRetentionPolicy`. Not known here: the service, tags, records.
 
+mod connection;
 mod endpoint;
 
-use std::path::PathBuf;
-
-use self::endpoint::DEFAULT_PORT;
+pub use self::connection::Connection;
 pub use self::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::option::tables::PORT;
 use crate::option::{Fault, Kind, Options, Remark, Row, Table};
+use crate::record::template::{Template, TemplateError};
 
-/// Longest name of a log group or a log stream, in characters.
-pub const NAME_CHARS_MAX: usize = 512;
+use super::limits::{NAME_CHARS_MAX, RESERVED_PREFIX};
+
 /// Days that `PutRetentionPolicy` takes.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
 pub const RETENTION_DAYS: [i32; 22] = [
@@ -24,9 +24,12 @@ pub const RETENTION_DAYS: [i32; 22] = [
 /// The port to connect to. Of a repeated one the last counts.
 pub const ADDRESS: Table = &[Row::new("port", PORT, "Port of the endpoint").or("443")];
 
+/// What `region` says of itself.
+pub const REGION_DOC: &str = "AWS region; from the environment or the task if not set";
+
 /// Options of its own.
 pub const OPTIONS: Table = &[
-    Row::new("region", Kind::Text, "AWS region; from the environment or the task if not set"),
+    Row::new("region", Kind::Text, REGION_DOC),
     Row::new("log_group_name", Kind::Text, "Log group to write to"),
     Row::new("log_stream_name", Kind::Text, "Log stream to write to"),
     Row::new("log_stream_prefix", Kind::Text, "Start of the log stream's name, the tag follows"),
@@ -69,48 +72,24 @@ pub const OPTIONS: Table = &[
 /// A `cloudwatch_logs` output.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// Region; `None` leaves it to the metadata of the task.
-    pub region: Option<String>,
+    /// How the service is reached.
+    pub connection: Connection,
     /// Where events go, and where those go for which a template gives nothing.
     pub log_group_name: LogGroupName,
     /// The same for the stream.
     pub stream: StreamName,
     /// Log group from fields of the record.
-    pub log_group_template: Option<String>,
+    pub log_group_template: Option<Template>,
     /// Log stream from fields of the record.
-    pub log_stream_template: Option<String>,
+    pub log_stream_template: Option<Template>,
     /// Key whose value alone is sent.
     pub log_key: Option<String>,
-    /// Value of the header `x-amzn-logs-format`.
-    pub log_format: Option<String>,
     /// Whether to create a log group that does not exist.
     pub auto_create_group: bool,
     /// Retention of a group it creates: one of [`RETENTION_DAYS`].
     pub log_retention_days: Option<i32>,
     /// Class of a group it creates.
     pub log_group_class: Option<LogGroupClass>,
-    /// In place of the region's own endpoint.
-    pub endpoint: Option<Endpoint>,
-    /// Whether the server must prove who it is.
-    pub tls_verify: bool,
-    /// PEM file of the authorities to trust.
-    pub tls_ca_file: Option<PathBuf>,
-    /// Role to assume.
-    pub role_arn: Option<String>,
-    /// External ID for the role.
-    pub external_id: Option<String>,
-    /// Endpoint that gives the role's credentials.
-    pub sts_endpoint: Option<String>,
-    /// Profile of the credentials file.
-    pub profile: Option<String>,
-    /// Text to add to the User-Agent.
-    pub extra_user_agent: Option<String>,
-    /// Namespace of metrics sent as EMF.
-    pub metric_namespace: Option<String>,
-    /// Dimensions of metrics sent as EMF.
-    pub metric_dimensions: Option<String>,
-    /// Whether to add the Kubernetes entity.
-    pub add_entity: bool,
 }
 
 /// A log group.
@@ -149,6 +128,8 @@ pub struct Defaults {
     pub region: Option<String>,
     /// Whether group and stream may be named after the task.
     pub names_from_task: bool,
+    /// `SEND_FAILURE_TIMEOUT` of the environment, which concerns only `cloudwatch`.
+    pub send_failure_timeout: Option<String>,
 }
 
 /// Why the options cannot be used.
@@ -163,6 +144,9 @@ pub enum Refusal {
     /// An endpoint that is none.
     #[error("{0}")]
     Endpoint(#[from] EndpointError),
+    /// A template that is none.
+    #[error("{0}")]
+    Template(#[from] TemplateError),
 }
 
 /// What to know about options that can be used.
@@ -174,9 +158,17 @@ pub enum Advice {
     /// A group name with characters that the service refuses.
     #[error("holds characters that a log group cannot have, or too many; a dot stands for each")]
     GroupName,
-    /// Names, metrics or entities that are made of a record's fields.
-    #[error("is not supported by this version of Firelane and has no effect")]
-    Unsupported,
+    /// A group name that CloudWatch Logs keeps for itself.
+    #[error("begins with aws/, which CloudWatch Logs refuses; a dot stands for the slash")]
+    ReservedGroup,
+    /// Options of metrics.
+    #[error(
+        "has no effect: it concerns the inputs cpu and mem and metrics, of which there are none"
+    )]
+    OnlyMetrics,
+    /// An option of entities.
+    #[error("has no effect: an entity is made of what the filter kubernetes adds")]
+    OnlyKubernetes,
     /// A class or a retention for a group that is never created.
     #[error("has no effect without auto_create_group")]
     OnlyWithCreate,
@@ -196,47 +188,27 @@ impl std::fmt::Display for RetentionDays {
 impl Config {
     /// Reads the options; `None` after a problem was reported.
     pub fn from_options(options: &mut Options, defaults: &Defaults) -> Option<Self> {
-        let region = options.text("region").or_else(|| defaults.region.clone());
-        if region.is_none() {
-            options.remark("region", Remark::plugin(Advice::RegionFromTask));
-        }
-        for name in
-            ["log_group_template", "log_stream_template", "metric_namespace", "metric_dimensions"]
-        {
+        let connection = Connection::from_options(options, defaults);
+        for name in ["metric_namespace", "metric_dimensions"] {
             if options.is_set(name) {
-                options.remark(name, Remark::plugin(Advice::Unsupported));
+                options.remark(name, Remark::plugin(Advice::OnlyMetrics));
             }
         }
         if options.bool("add_entity") {
-            options.remark("add_entity", Remark::plugin(Advice::Unsupported));
+            options.remark("add_entity", Remark::plugin(Advice::OnlyKubernetes));
         }
         let log_group_name = log_group_name(options, defaults);
         let stream = stream_name(options, defaults);
-        let log_retention_days = retention(options);
-        let log_group_class = class(options);
-        let endpoint = endpoint(options);
         let config = Self {
-            region,
+            connection: Connection { profile: options.text("profile"), ..connection },
             log_group_name: log_group_name?,
             stream: stream?,
-            log_group_template: options.text("log_group_template"),
-            log_stream_template: options.text("log_stream_template"),
+            log_group_template: template(options, "log_group_template"),
+            log_stream_template: template(options, "log_stream_template"),
             log_key: options.text("log_key"),
-            log_format: options.text("log_format"),
             auto_create_group: options.bool("auto_create_group"),
-            log_retention_days,
-            log_group_class,
-            endpoint,
-            tls_verify: options.bool("tls.verify"),
-            tls_ca_file: options.text("tls.ca_file").map(PathBuf::from),
-            role_arn: options.text("role_arn"),
-            external_id: options.text("external_id"),
-            sts_endpoint: options.text("sts_endpoint"),
-            profile: options.text("profile"),
-            extra_user_agent: options.text("extra_user_agent"),
-            metric_namespace: options.text("metric_namespace"),
-            metric_dimensions: options.text("metric_dimensions"),
-            add_entity: options.bool("add_entity"),
+            log_retention_days: retention(options),
+            log_group_class: class(options),
         };
         (!options.is_refused()).then_some(config)
     }
@@ -254,6 +226,9 @@ fn log_group_name(options: &mut Options, defaults: &Defaults) -> Option<LogGroup
     if name.chars().count() > NAME_CHARS_MAX || !name.chars().all(is_good) {
         options.remark("log_group_name", Remark::plugin(Advice::GroupName));
     }
+    if name.starts_with(RESERVED_PREFIX) {
+        options.remark("log_group_name", Remark::plugin(Advice::ReservedGroup));
+    }
     Some(LogGroupName::Fixed(name))
 }
 
@@ -270,6 +245,16 @@ fn stream_name(options: &mut Options, defaults: &Defaults) -> Option<StreamName>
         (None, None) => {
             let missing = Fault::Missing("log_stream_name or log_stream_prefix");
             options.refuse("log_stream_name", missing);
+            None
+        }
+    }
+}
+
+fn template(options: &mut Options, name: &str) -> Option<Template> {
+    match Template::parse(&options.text(name)?) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            options.refuse(name, Fault::invalid(Refusal::Template(error)));
             None
         }
     }
@@ -299,23 +284,6 @@ fn class(options: &mut Options) -> Option<LogGroupClass> {
         options.refuse("log_group_class", Fault::invalid(Refusal::Class));
     }
     class
-}
-
-fn endpoint(options: &mut Options) -> Option<Endpoint> {
-    let Some(text) = options.text("endpoint") else {
-        if options.is_set("port") && options.integer("port") != Some(DEFAULT_PORT) {
-            options.remark("port", Remark::plugin(Advice::OnlyWithEndpoint));
-        }
-        return None;
-    };
-    let port = if options.is_set("port") { options.integer("port") } else { None };
-    match Endpoint::parse(&text, port) {
-        Ok(endpoint) => Some(endpoint),
-        Err(error) => {
-            options.refuse("endpoint", Fault::invalid(Refusal::Endpoint(error)));
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Options as Fluent Bit takes them.
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::option::{Policy, first_bad_row, section, tables};
 
@@ -16,7 +18,11 @@ fn read_with(lines: &[(&str, &str)], defaults: &Defaults) -> (Option<Config>, Ve
 
 /// Reads `lines` besides a group and a prefix.
 fn read(lines: &[(&str, &str)]) -> (Option<Config>, Vec<String>) {
-    let defaults = Defaults { region: Some("eu-west-1".to_owned()), names_from_task: false };
+    let defaults = Defaults {
+        region: Some("eu-west-1".to_owned()),
+        names_from_task: false,
+        ..Defaults::default()
+    };
     read_with(&[&NAMES, lines].concat(), &defaults)
 }
 
@@ -30,14 +36,38 @@ fn every_row_has_a_sentence_and_a_default_that_parses() {
 }
 
 #[test]
+fn defaults_are_those_of_fluent_bit() {
+    let expected = [
+        ("auto_create_group", "false"),
+        ("log_retention_days", "0"),
+        ("auto_retry_requests", "true"),
+        ("metric_namespace", "fluent-bit-metrics"),
+        ("add_entity", "false"),
+    ];
+    let set = OPTIONS.iter().filter_map(|row| Some((row.name, row.default?)));
+    assert_eq!(set.collect::<Vec<_>>(), expected);
+    let options = OPTIONS.iter().map(|row| row.name).collect::<Vec<_>>();
+    let others = "region log_group_name log_stream_name log_stream_prefix log_group_template \
+                  log_stream_template log_key log_format log_group_class endpoint role_arn \
+                  external_id sts_endpoint profile extra_user_agent metric_dimensions";
+    for name in others.split_whitespace() {
+        assert!(options.contains(&name), "{name}");
+    }
+    assert_eq!(options.len(), expected.len() + others.split_whitespace().count());
+}
+
+#[test]
 fn group_and_stream_are_enough() {
     let (config, said) = read(&[]);
     let config = config.unwrap();
     assert_eq!(config.log_group_name, LogGroupName::Fixed("g".to_owned()));
     assert_eq!(config.stream, StreamName::Prefix("s-".to_owned()));
-    assert_eq!(config.region.as_deref(), Some("eu-west-1"));
-    assert!(config.tls_verify && !config.auto_create_group);
-    assert_eq!((config.endpoint, config.log_retention_days), (None, None));
+    assert_eq!(config.connection.region.as_deref(), Some("eu-west-1"));
+    assert!(config.connection.tls_verify && !config.auto_create_group);
+    assert_eq!((config.connection.endpoint, config.log_retention_days), (None, None));
+    assert_eq!((config.log_group_template, config.log_stream_template), (None, None));
+    assert_eq!((config.log_key, config.log_group_class), (None, None));
+    assert_eq!((config.connection.log_format, config.connection.profile), (None, None));
     assert!(said.is_empty(), "{said:?}");
 }
 
@@ -53,7 +83,7 @@ fn there_is_exactly_one_of_stream_name_and_prefix() {
 
 #[test]
 fn names_may_come_from_the_task_where_that_is_allowed() {
-    let from_task = Defaults { region: None, names_from_task: true };
+    let from_task = Defaults { region: None, names_from_task: true, ..Defaults::default() };
     let (config, said) = read_with(&[], &from_task);
     let config = config.unwrap();
     assert_eq!(
@@ -97,8 +127,9 @@ fn an_endpoint_is_a_host_with_the_port_option_or_a_url() {
     let (config, notes) =
         read(&[("endpoint", "127.0.0.1"), ("port", "4580"), ("tls.ca_file", "/ca.pem")]);
     let config = config.unwrap();
-    assert_eq!(config.endpoint.unwrap().to_string(), "https://127.0.0.1:4580");
-    assert_eq!(config.tls_ca_file, Some(PathBuf::from("/ca.pem")));
+    let connection = config.connection;
+    assert_eq!(connection.endpoint.unwrap().to_string(), "https://127.0.0.1:4580");
+    assert_eq!(connection.tls_ca_file, Some(PathBuf::from("/ca.pem")));
     assert!(notes.is_empty(), "{notes:?}");
     assert_eq!(said(&[("port", "4580")]), "W has no effect without endpoint");
     assert_eq!(said(&[("port", "443")]), "");
@@ -110,10 +141,17 @@ fn a_group_name_that_the_service_refuses_is_only_a_warning() {
     assert_eq!(said(&[]), "");
     for name in ["arn:aws:x".to_owned(), "a".repeat(513)] {
         let lines = [("log_group_name", name.as_str()), ("log_stream_name", "x")];
-        let defaults = Defaults { region: Some("x".to_owned()), names_from_task: false };
+        let defaults = Defaults {
+            region: Some("x".to_owned()),
+            names_from_task: false,
+            ..Defaults::default()
+        };
         let (config, said) = read_with(&lines, &defaults);
         assert!(config.is_some() && said[0].starts_with("W holds characters"), "{said:?}");
     }
+    let lines = [("log_group_name", "aws/x"), ("log_stream_name", "x"), ("region", "x")];
+    let said = read_with(&lines, &Defaults::default()).1;
+    assert!(said[0].starts_with("W begins with aws/"), "{said:?}");
 }
 
 #[test]
@@ -123,6 +161,88 @@ fn a_bad_boolean_and_a_repeated_option_are_refused() {
         "E expected true, on, yes, false, off or no"
     );
     assert_eq!(said(&[("log_group_name", "h")]), "E set more than once, first at test.conf:1");
+}
+
+#[test]
+fn every_option_arrives_where_it_belongs() {
+    let (config, notes) = read(&[
+        ("region", "us-west-2"),
+        ("log_group_template", "/x/$a"),
+        ("log_stream_template", "$b['c']"),
+        ("log_key", "log"),
+        ("log_format", "json/emf"),
+        ("role_arn", "arn:aws:iam::1:role/r"),
+        ("external_id", "id"),
+        ("sts_endpoint", "https://sts"),
+        ("profile", "logs"),
+        ("extra_user_agent", "x"),
+        ("tls.verify", "off"),
+    ]);
+    assert!(notes.is_empty(), "{notes:?}");
+    let config = config.unwrap();
+    let connection = config.connection;
+    let texts = [
+        connection.region.as_deref(),
+        config.log_group_template.as_ref().map(Template::as_str),
+        config.log_stream_template.as_ref().map(Template::as_str),
+        config.log_key.as_deref(),
+        connection.log_format.as_deref(),
+        connection.role_arn.as_deref(),
+        connection.external_id.as_deref(),
+        connection.sts_endpoint.as_deref(),
+        connection.profile.as_deref(),
+        connection.extra_user_agent.as_deref(),
+    ];
+    let expected = [
+        "us-west-2",
+        "/x/$a",
+        "$b['c']",
+        "log",
+        "json/emf",
+        "arn:aws:iam::1:role/r",
+        "id",
+        "https://sts",
+        "logs",
+        "x",
+    ];
+    assert_eq!(texts, expected.map(Some));
+    assert!(!connection.tls_verify && connection.credentials_endpoint.is_none());
+}
+
+#[test]
+fn a_template_with_a_bracket_that_is_not_closed_is_refused() {
+    for name in ["log_group_template", "log_stream_template"] {
+        let said = said(&[(name, "$a['b'")]);
+        assert!(said.starts_with("E expected ['name'] or [0] after the key"), "{said}");
+    }
+}
+
+#[test]
+fn numbers_booleans_and_ports_that_are_none_are_refused() {
+    for (name, value) in [
+        ("log_retention_days", "long"),
+        ("log_retention_days", "-1"),
+        ("port", "65536"),
+        ("add_entity", "maybe"),
+        ("auto_retry_requests", "maybe"),
+        ("tls.verify", "maybe"),
+    ] {
+        assert!(said(&[(name, value)]).starts_with("E expected"), "{name} {value}");
+    }
+}
+
+#[test]
+fn options_of_metrics_and_entities_are_accepted_and_have_no_effect() {
+    let metrics = "W has no effect: it concerns the inputs cpu and mem and metrics, of which there \
+                   are none";
+    assert_eq!(said(&[("metric_namespace", "n")]), metrics);
+    assert_eq!(said(&[("metric_dimensions", "a,b;c")]), metrics);
+    let entity = "W has no effect: an entity is made of what the filter kubernetes adds";
+    assert_eq!(
+        (said(&[("add_entity", "on")]), said(&[("add_entity", "off")])),
+        (entity.to_owned(), String::new(),)
+    );
+    assert_eq!(said(&[("auto_retry_requests", "off")]), "W has no effect in Firelane");
 }
 
 #[test]

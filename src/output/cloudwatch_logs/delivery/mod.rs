@@ -5,6 +5,9 @@
 //! parallel. A batch that may be sent again goes back to the front of its stream and is filled
 //! anew, so that batches grow while the service throttles.
 
+mod room;
+mod settle;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,14 +22,16 @@ use crate::telemetry::OutputCounters;
 
 use super::incident::Incident;
 use super::message::MessageWriter;
-use super::piece::Piece;
+use super::piece::{PartToken, Piece};
+use super::plan::Messages;
 use super::sender::{Class, Put, SendError};
 use super::stream::{Batch, Filled, Stream};
 use super::target::Target;
+pub use room::{Limits, PARTS_MAX, Room, STREAMS_MAX};
+use settle::{drop_all, give_up, settle};
 
 /// Most requests of one output on their way at once: each holds a body of a mebibyte or more.
 pub const IN_FLIGHT_MAX: usize = 8;
-
 /// How an output delivers.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -34,8 +39,10 @@ pub struct Settings {
     pub flush: Duration,
     /// When a batch may be given up.
     pub retry_limit: RetryLimit,
-    /// `log_key`
-    pub log_key: Option<String>,
+    /// What messages are made of.
+    pub messages: Messages,
+    /// How many parts of chunks may wait.
+    pub limits: Limits,
     /// Where chance begins: the same seed, the same waits.
     pub seed: u64,
 }
@@ -53,6 +60,8 @@ pub struct Delivery {
     pace: Pace,
     chance: Rng,
     in_flight: usize,
+    /// Held by each part.
+    parts: PartToken,
     /// Memory is used to more than half: full batches go at once.
     is_crowded: bool,
     is_stopping: bool,
@@ -64,7 +73,10 @@ impl Delivery {
     #[must_use]
     pub fn new(settings: Settings, counters: Arc<OutputCounters>) -> Self {
         Self {
-            writer: MessageWriter::new(settings.log_key.as_deref()),
+            writer: MessageWriter::new(
+                settings.messages.log_key.as_deref(),
+                settings.messages.dialect,
+            ),
             chance: Rng::with_seed(settings.seed),
             incident: Incident::new(&counters.name),
             settings,
@@ -74,6 +86,7 @@ impl Delivery {
             agenda_number: 0,
             pace: Pace::default(),
             in_flight: 0,
+            parts: PartToken::default(),
             is_crowded: false,
             is_stopping: false,
         }
@@ -81,6 +94,37 @@ impl Delivery {
 
     /// Takes a chunk for a stream.
     pub fn push(&mut self, target: &Arc<Target>, chunk: Chunk, now: Instant) {
+        self.push_piece(target, Piece::whole(chunk), now);
+    }
+
+    /// Takes what is left of a chunk after others of its records went elsewhere.
+    pub fn push_part(&mut self, target: &Arc<Target>, chunk: Chunk, now: Instant) {
+        self.push_piece(target, Piece::part(chunk, Arc::clone(&self.parts)), now);
+        if self.is_tight() {
+            // What waits for more would keep others from coming.
+            self.reschedule(now, |stream| stream.backoff.failures() == 0);
+        }
+    }
+
+    /// How many parts may come, and of which streams. While there is no room, chunks that may have
+    /// to be split wait before they are.
+    #[must_use]
+    pub fn room(&self) -> Room<'_> {
+        Room::beside(self.parts(), &self.streams, self.settings.limits)
+    }
+
+    /// Parts that have no outcome yet.
+    fn parts(&self) -> usize {
+        // One is ours.
+        Arc::strong_count(&self.parts) - 1
+    }
+
+    /// Whether parts keep others from coming.
+    fn is_tight(&self) -> bool {
+        self.parts() > 0 && self.room().is_tight()
+    }
+
+    fn push_piece(&mut self, target: &Arc<Target>, piece: Piece, now: Instant) {
         let stream = match self.streams.get_mut(target) {
             Some(stream) => stream,
             None => {
@@ -88,7 +132,7 @@ impl Delivery {
                 self.streams.entry(Arc::clone(target)).or_insert(stream)
             }
         };
-        stream.push(Piece::new(chunk));
+        stream.push(piece);
         let is_waiting = stream.backoff.failures() > 0;
         match stream.agenda {
             // A failed stream waits out its time, however much comes meanwhile.
@@ -167,6 +211,7 @@ impl Delivery {
     /// The batch was not taken. `needs_room`: readers wait for memory.
     pub fn failed(&mut self, batch: Batch, error: &SendError, needs_room: bool, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.incident.begin(now);
         self.count_failure(&batch, error);
         let Batch { target, sealed, pieces, sent } = batch;
         let Some(stream) = self.streams.get_mut(&target) else { return drop_all(pieces) };
@@ -223,6 +268,12 @@ impl Delivery {
         self.reschedule(now, |_| true);
     }
 
+    /// Since when every request failed; `None`: the last one did not, or there was none.
+    #[must_use]
+    pub fn fails_since(&self) -> Option<Instant> {
+        self.incident.since()
+    }
+
     /// Whether nothing waits and nothing is on its way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -266,7 +317,7 @@ impl Delivery {
     /// When a stream's next batch is due.
     fn due(&self, target: &Arc<Target>, now: Instant) -> Instant {
         let Some(stream) = self.streams.get(target) else { return now };
-        if self.is_stopping || (self.is_crowded && stream.is_full()) {
+        if self.is_stopping || self.is_tight() || (self.is_crowded && stream.is_full()) {
             return now;
         }
         let oldest = stream.oldest().unwrap_or(now);
@@ -301,49 +352,6 @@ impl Delivery {
             None => {}
         }
     }
-}
-
-/// Maps what the service rejected back to the records, and counts the others as delivered.
-fn settle(target: &Target, records: &[u32], pieces: Vec<Piece>, put: &Put) {
-    // Too old come first, then the expired; too new come last.
-    let counts = put.rejected.counts(records.len());
-    let (too_old, after) = records.split_at_checked(counts.too_old).unwrap_or_default();
-    let (expired, after) = after.split_at_checked(counts.expired).unwrap_or_default();
-    let too_new = after.get(after.len().saturating_sub(counts.too_new)..).unwrap_or_default();
-    let sum = |records: &[u32]| records.iter().copied().map(u64::from).sum::<u64>();
-    let mut outcomes = [
-        (Reason::TooOld, sum(too_old)),
-        (Reason::Expired, sum(expired)),
-        (Reason::TooNew, sum(too_new)),
-    ];
-    for (reason, count) in outcomes.iter().filter(|(_, count)| *count > 0) {
-        tracing::error!(
-            "{target}: {count} events rejected by CloudWatch Logs: {}",
-            reason.as_str()
-        );
-    }
-    for mut piece in pieces {
-        let receipt = &mut piece.permit.receipt;
-        for (reason, left) in &mut outcomes {
-            let here = receipt.records().min(*left);
-            receipt.dropped(here, *reason);
-            *left -= here;
-        }
-        receipt.delivered(receipt.records());
-    }
-}
-
-fn give_up(pieces: impl IntoIterator<Item = Piece>, reason: Reason) {
-    for mut piece in pieces {
-        let records = piece.permit.receipt.records();
-        piece.permit.receipt.dropped(records, reason);
-    }
-}
-
-/// A stream with a batch on its way is never forgotten, so this has nothing to do; if it had, the
-/// ledger would say so.
-fn drop_all(pieces: Vec<Piece>) {
-    give_up(pieces, Reason::Lost);
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::ledger::{Permit, Share};
+use crate::output::cloudwatch_logs::message::Dialect;
 use crate::output::cloudwatch_logs::sender::Rejected;
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::{SharedField, SharedFields};
@@ -22,10 +23,14 @@ struct Bench {
     now: Instant,
 }
 
+fn settings(retry_limit: RetryLimit, log_key: Option<&str>) -> Settings {
+    let messages = Messages { log_key: log_key.map(str::to_owned), ..Messages::default() };
+    Settings { flush: FLUSH, retry_limit, messages, limits: Limits::default(), seed: 7 }
+}
+
 fn bench(retry_limit: RetryLimit) -> Bench {
     let counters = Arc::new(OutputCounters::new("out"));
-    let settings = Settings { flush: FLUSH, retry_limit, log_key: None, seed: 7 };
-    let delivery = Delivery::new(settings, Arc::clone(&counters));
+    let delivery = Delivery::new(settings(retry_limit, None), Arc::clone(&counters));
     Bench { delivery, counters, now: crate::clock::now() }
 }
 
@@ -143,6 +148,89 @@ fn a_full_batch_is_due_at_once_where_memory_is_used_to_more_than_half() {
         bench.accept(batch);
     }
     bench.delivery.abandon();
+}
+
+#[test]
+fn parts_of_chunks_are_counted_until_they_have_their_outcome() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    let part = bench.chunk(0, 4, 0);
+    bench.delivery.push_part(&target(0), part, bench.now);
+    bench.push(1, 0, 1);
+    assert_eq!(bench.delivery.parts(), 1);
+    bench.now += FLUSH;
+    let (first, second) = (bench.batch(), bench.batch());
+    bench.fail(first, Class::Transient, false);
+    bench.accept(second);
+    assert_eq!(bench.delivery.parts(), 1);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert_eq!(bench.delivery.parts(), 0);
+}
+
+#[test]
+fn parts_of_as_many_streams_as_there_may_be_are_due_at_once() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    for stream in 1..STREAMS_MAX {
+        let part = bench.chunk(0, 1, 0);
+        bench.delivery.push_part(&target(stream), part, bench.now);
+    }
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now + FLUSH));
+    let mut room = bench.delivery.room();
+    assert!(room.takes(&target(1)) && room.takes(&target(0)) && !room.takes(&target(STREAMS_MAX)));
+    let part = bench.chunk(0, 1, 0);
+    bench.delivery.push_part(&target(0), part, bench.now);
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now));
+    let mut room = bench.delivery.room();
+    assert!(room.is_any() && room.takes(&target(0)) && !room.takes(&target(STREAMS_MAX)));
+    let batch = bench.delivery.next_batch(bench.now).expect("due");
+    bench.accept(batch);
+    assert!(bench.delivery.room().takes(&target(STREAMS_MAX)));
+    bench.delivery.abandon();
+}
+
+#[test]
+fn there_is_no_room_for_more_parts_than_the_most() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    for _ in 1..PARTS_MAX {
+        let part = bench.chunk(0, 1, 0);
+        bench.delivery.push_part(&target(0), part, bench.now);
+    }
+    let mut room = bench.delivery.room();
+    assert!(room.takes(&target(0)) && !room.takes(&target(0)) && !room.is_any());
+    let part = bench.chunk(0, 1, 0);
+    bench.delivery.push_part(&target(0), part, bench.now);
+    assert!(!bench.delivery.room().is_any());
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now));
+    bench.delivery.abandon();
+    assert_eq!(bench.delivery.parts(), 0);
+}
+
+#[test]
+fn streams_of_whole_chunks_may_be_more_than_those_of_parts() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    for stream in 0..=STREAMS_MAX {
+        bench.push(stream, 0, 1);
+    }
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now + FLUSH), "they wait for their time");
+    bench.delivery.abandon();
+}
+
+#[test]
+fn a_run_of_failures_is_timed_from_its_first_to_the_next_success() {
+    let mut bench = bench(RetryLimit::NoRetries);
+    assert_eq!(bench.delivery.fails_since(), None);
+    bench.push(0, 0, 1);
+    let batch = bench.batch();
+    let begin = bench.now;
+    bench.fail(batch, Class::Transient, false);
+    bench.push(0, 1, 1);
+    let batch = bench.batch();
+    bench.fail(batch, Class::Transient, false);
+    assert_eq!(bench.delivery.fails_since(), Some(begin));
+    bench.push(0, 2, 1);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert_eq!(bench.delivery.fails_since(), None);
 }
 
 #[test]
@@ -314,8 +402,7 @@ fn what_is_left_when_the_time_is_up_is_counted_as_left() {
 #[test]
 fn a_message_too_long_for_an_event_arrives_in_numbered_parts_and_is_one_record() {
     let counters = Arc::new(OutputCounters::new("out"));
-    let log_key = Some("log".to_owned());
-    let settings = Settings { flush: FLUSH, retry_limit: RetryLimit::Unlimited, log_key, seed: 7 };
+    let settings = settings(RetryLimit::Unlimited, Some("log"));
     let delivery = Delivery::new(settings, Arc::clone(&counters));
     let mut bench = Bench { delivery, counters, now: crate::clock::now() };
     let chunk = bench.chunk(0, 3, 1_500_000);
@@ -341,10 +428,28 @@ fn a_message_too_long_for_an_event_arrives_in_numbered_parts_and_is_one_record()
 }
 
 #[test]
+fn a_record_too_long_for_the_go_plugin_arrives_cut_and_is_one_record() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    bench.delivery.writer = MessageWriter::new(None, Dialect::Go);
+    let chunk = bench.chunk(0, 2, 300_000);
+    bench.delivery.push(&target(0), chunk, bench.now);
+    let batch = bench.batch();
+    let body: Value = serde_json::from_slice(&batch.sealed.body).expect("JSON");
+    for event in body["logEvents"].as_array().expect("a list") {
+        let message = event["message"].as_str().expect("text");
+        assert_eq!(message.len(), 262_118);
+        assert!(message.starts_with("{\"log\":\"x") && message.ends_with("x[Truncated...]"));
+    }
+    assert_eq!(batch.records(), 2);
+    bench.accept(batch);
+    assert_eq!(bench.counters.oversized_records.get(), 2);
+    assert_eq!(bench.counters.account.balance().delivered, 2);
+}
+
+#[test]
 fn a_record_with_its_log_key_twice_arrives_as_two_events_and_is_one_record() {
     let counters = Arc::new(OutputCounters::new("out"));
-    let log_key = Some("log".to_owned());
-    let settings = Settings { flush: FLUSH, retry_limit: RetryLimit::Unlimited, log_key, seed: 7 };
+    let settings = settings(RetryLimit::Unlimited, Some("log"));
     let delivery = Delivery::new(settings, Arc::clone(&counters));
     let mut bench = Bench { delivery, counters, now: crate::clock::now() };
     let field = SharedField { key: (*b"log").into(), value: (*b"added").into(), yields: false };

@@ -3,17 +3,19 @@
 //! The message is the record as one line of JSON, or with `log_key` the value of that key alone.
 //! In JSON the last of equal keys counts (Fluent Bit's `flb_msgpack_raw_to_json`); under `log_key`
 //! each is an event of its own (its `process_and_send`). Keys that are no text become their text,
-//! NaN and the infinities become null. Must not know batches or limits.
+//! NaN and the infinities become null. [`Dialect::Go`] has its own rules. Must not know batches or
+//! limits.
 
 mod json;
 mod shared;
 
 use crate::ledger::Reason;
+use crate::output::cloudwatch::message as go;
 use crate::record::fields::SharedFields;
-use crate::record::map;
-use crate::record::msgpack::{Reader, Token};
+use crate::record::msgpack::Reader;
 
 use super::escape::{Depth, escape};
+use super::field::{self, Value};
 use json::{Json, json_text};
 use shared::SharedText;
 
@@ -21,7 +23,18 @@ use shared::SharedText;
 #[derive(Debug)]
 pub struct MessageWriter {
     log_key: Option<Box<[u8]>>,
+    dialect: Dialect,
     shared: SharedText,
+}
+
+/// How a record becomes a message.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Dialect {
+    /// As Fluent Bit's own output does.
+    #[default]
+    FluentBit,
+    /// As the plugin written in Go does: [`crate::output::cloudwatch::message`].
+    Go,
 }
 
 /// Why no message was written.
@@ -31,14 +44,16 @@ pub enum NoMessage {
     None(Reason),
     /// It has several, one for each value under `log_key`: [`MessageWriter::texts`].
     Several,
+    /// It has to be cut: [`MessageWriter::truncated`].
+    TooLong,
 }
 
 impl MessageWriter {
     /// Writes whole records, or only the value under `log_key`.
     #[must_use]
-    pub fn new(log_key: Option<&str>) -> Self {
+    pub fn new(log_key: Option<&str>, dialect: Dialect) -> Self {
         let log_key = log_key.map(|key| key.as_bytes().into());
-        Self { log_key, shared: SharedText::default() }
+        Self { log_key, dialect, shared: SharedText::default() }
     }
 
     /// Appends the record's message to the body, without the quotes around it, and returns how
@@ -54,7 +69,8 @@ impl MessageWriter {
         body: &mut Vec<u8>,
     ) -> Result<usize, NoMessage> {
         let written = match self.log_key.as_deref() {
-            Some(key) => write_value_of_key(only(values(key, record, shared))?, body),
+            key if self.dialect == Dialect::Go => return go::write(key, record, shared, body),
+            Some(key) => write_value_of_key(only(field::all(record, shared, key))?, body),
             None => self.write_record(record, shared, body),
         };
         written.map_err(NoMessage::None)
@@ -64,11 +80,20 @@ impl MessageWriter {
     #[must_use]
     pub fn texts(&self, record: &[u8], shared: &SharedFields) -> Vec<Vec<u8>> {
         let Some(key) = self.log_key.as_deref() else { return Vec::new() };
-        let texts = values(key, record, shared).filter_map(|value| match value {
+        let texts = field::all(record, shared, key).filter_map(|value| match value {
             Value::Text(text) => Some(text.to_vec()),
             Value::Packed(value) => json_text(value, 0).map(String::into_bytes),
         });
         texts.filter(|text| !text.is_empty()).collect()
+    }
+
+    /// The text of a message that has to be cut, cut; `None` where messages are not cut.
+    #[must_use]
+    pub fn truncated(&self, record: &[u8], shared: &SharedFields) -> Option<String> {
+        match self.dialect {
+            Dialect::FluentBit => None,
+            Dialect::Go => go::truncated(self.log_key.as_deref(), record, shared),
+        }
     }
 
     /// The plain text that is the record's message, where it is one: such a message may be cut
@@ -79,7 +104,7 @@ impl MessageWriter {
         record: &'a [u8],
         shared: &'a SharedFields,
     ) -> Option<&'a [u8]> {
-        match only(values(self.log_key.as_deref()?, record, shared)).ok()? {
+        match only(field::all(record, shared, self.log_key.as_deref()?)).ok()? {
             Value::Text(text) => Some(text),
             Value::Packed(_) => None,
         }
@@ -109,35 +134,6 @@ impl MessageWriter {
             bytes => Ok(bytes),
         }
     }
-}
-
-/// What stands under `log_key`.
-#[derive(Clone, Copy, Debug)]
-enum Value<'a> {
-    Text(&'a [u8]),
-    Packed(&'a [u8]),
-}
-
-impl<'a> Value<'a> {
-    fn packed(value: &'a [u8]) -> Self {
-        match Reader::new(value).token() {
-            Ok(Token::Str(text) | Token::Bin(text)) => Self::Text(text),
-            Ok(_) | Err(_) => Self::Packed(value),
-        }
-    }
-}
-
-/// What stands under `key`, in order: the record's own, then what shared fields add.
-fn values<'a>(
-    key: &'a [u8],
-    record: &'a [u8],
-    shared: &'a SharedFields,
-) -> impl Iterator<Item = Value<'a>> {
-    let pairs = map::pairs(record).into_iter().flatten();
-    let own = pairs.filter(|pair| pair.key_text() == Some(key));
-    let added = shared.as_slice().iter().filter(|field| *field.key == *key);
-    let added = added.filter(|field| !field.yields || map::get(record, key).is_none());
-    own.map(|pair| Value::packed(pair.value)).chain(added.map(|field| Value::Text(&field.value)))
 }
 
 /// The one value, where there is one.

@@ -30,7 +30,7 @@ fn message(
     shared: &SharedFields,
 ) -> Result<String, NoMessage> {
     let mut body = b"\"".to_vec();
-    let bytes = MessageWriter::new(log_key).write(record, shared, &mut body)?;
+    let bytes = MessageWriter::new(log_key, Dialect::FluentBit).write(record, shared, &mut body)?;
     body.push(b'"');
     let message: String = serde_json::from_slice(&body).expect("a JSON string");
     assert_eq!(bytes, message.len(), "bytes are counted as the service counts them: {message}");
@@ -169,7 +169,9 @@ fn each_value_under_a_repeated_log_key_is_a_message() {
         }
     });
     assert_eq!(message(Some("log"), &twice, &none), Err(NoMessage::Several));
-    let texts = |record: &[u8], fields| MessageWriter::new(Some("log")).texts(record, fields);
+    let texts = |record: &[u8], fields| {
+        MessageWriter::new(Some("log"), Dialect::FluentBit).texts(record, fields)
+    };
     assert_eq!(texts(&twice, &none), [b"one", b"two"]);
 
     let number = b"\x81\xa3log\x07";
@@ -237,7 +239,7 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut body = Vec::new();
-        let written = MessageWriter::new(None).write(&bytes, &SharedFields::default(), &mut body);
+        let written = MessageWriter::new(None, Dialect::FluentBit).write(&bytes, &SharedFields::default(), &mut body);
         if written.is_err() {
             prop_assert!(body.is_empty(), "what has no message leaves no trace");
         }

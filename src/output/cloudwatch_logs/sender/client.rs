@@ -22,8 +22,9 @@ use aws_sdk_cloudwatchlogs::config::{
 use hyper::Uri;
 use hyper::header::HeaderValue;
 
+use super::credentials::EndpointCredentials;
 use super::error::{Class, SendError};
-use super::transport::{self, CaError};
+use super::transport::{self, CaError, Verified};
 
 /// Name of our sessions in the logs of the account that owns an assumed role.
 const ROLE_SESSION_NAME: &str = "firelane";
@@ -50,6 +51,8 @@ pub struct Settings {
     pub sts_endpoint: Option<String>,
     /// `profile` of the shared configuration files.
     pub profile: Option<String>,
+    /// `credentials_endpoint`: where credentials are asked for, in place of the default chain.
+    pub credentials_endpoint: Option<String>,
     /// `extra_user_agent`.
     pub extra_user_agent: Option<String>,
     /// `log_format`: the header `x-amzn-logs-format`, such as `json/emf`.
@@ -194,7 +197,10 @@ struct Recipe {
     sts_endpoint: Option<String>,
     /// For CloudWatch Logs.
     logs_http: SharedHttpClient,
+    credentials_endpoint: Option<String>,
     /// For STS and credentials: always verified.
+    verified: Verified,
+    /// The same, as the SDK takes it.
     identity_http: SharedHttpClient,
     credentials: Option<SharedCredentialsProvider>,
 }
@@ -206,6 +212,8 @@ impl Recipe {
     ) -> Result<Self, ConnectError> {
         let endpoint_url = address("endpoint", settings.endpoint_url.as_deref())?;
         let sts_endpoint = address("sts_endpoint", settings.sts_endpoint.as_deref())?;
+        let credentials_endpoint = settings.credentials_endpoint.as_deref();
+        let credentials_endpoint = address("credentials_endpoint", credentials_endpoint)?;
         let region = match settings.region.as_ref().filter(|region| !region.is_empty()) {
             Some(region) => Region::new(region.clone()),
             None => environment_region().await.ok_or(ConnectError::NoRegion)?,
@@ -213,7 +221,7 @@ impl Recipe {
         let verified = transport::verified(settings.tls_ca_file.as_deref())
             .map_err(|(path, source)| ConnectError::CaFile { path, source })?;
         verified.preload(settings.connect_timeout);
-        let identity_http = SharedHttpClient::new(verified);
+        let identity_http = SharedHttpClient::new(verified.clone());
         let logs_http = if settings.tls_verify {
             identity_http.clone()
         } else {
@@ -224,7 +232,9 @@ impl Recipe {
             region,
             endpoint_url,
             sts_endpoint,
+            credentials_endpoint,
             logs_http,
+            verified,
             identity_http,
             credentials,
         })
@@ -254,12 +264,17 @@ impl Recipe {
     /// What the environment and the profile say, with the credentials found there.
     async fn base(&self) -> SdkConfig {
         let keys = self.settings.keys.as_ref().filter(|_| self.settings.profile.is_none());
-        let credentials = match (&self.credentials, keys) {
-            (Some(given), _) => given.clone(),
-            (None, Some(Keys { id, secret, token })) => SharedCredentialsProvider::new(
+        let credentials = match (&self.credentials, &self.credentials_endpoint, keys) {
+            (Some(given), _, _) => given.clone(),
+            (None, Some(address), _) => SharedCredentialsProvider::new(EndpointCredentials {
+                address: address.clone(),
+                http: self.verified.clone(),
+                connect_timeout: self.settings.connect_timeout,
+            }),
+            (None, None, Some(Keys { id, secret, token })) => SharedCredentialsProvider::new(
                 Credentials::new(id, secret, token.clone(), None, "environment"),
             ),
-            (None, None) => SharedCredentialsProvider::new(self.default_chain().await),
+            (None, None, None) => SharedCredentialsProvider::new(self.default_chain().await),
         };
         let mut base = aws_config::defaults(behavior())
             .region(self.region.clone())

@@ -3,6 +3,7 @@
 //! Not known here: when to create, and in which order (the quotas of these calls are small).
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_Operations.html>.
 
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
@@ -38,7 +39,7 @@ impl Sender {
         self.shared.check(existing(answer).map(drop), generation).await
     }
 
-    /// Makes a log group of the class (`STANDARD` where it is `None`).
+    /// Makes a log group of the class (`STANDARD` where it is `None`) with the tags.
     ///
     /// # Errors
     ///
@@ -47,12 +48,19 @@ impl Sender {
         &self,
         group: &str,
         class: Option<&str>,
+        tags: &BTreeMap<String, String>,
     ) -> Result<Created, SendError> {
         let (client, generation) = self.shared.client();
         let call = Call::new(self.shared.user_agent());
         // The service knows the classes; the SDK's list may be older than a class.
         let class = class.map(LogGroupClass::from);
-        let request = client.create_log_group().log_group_name(group).set_log_group_class(class);
+        let tags = tags.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let tags: HashMap<_, _> = tags.collect();
+        let request = client
+            .create_log_group()
+            .log_group_name(group)
+            .set_log_group_class(class)
+            .set_tags((!tags.is_empty()).then_some(tags));
         let sending = request.customize().interceptor(call.clone()).send();
         let answer = read(Box::pin(sending).await, &call);
         self.shared.check(existing(answer), generation).await

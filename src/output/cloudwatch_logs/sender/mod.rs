@@ -11,6 +11,7 @@ use std::sync::Arc;
 mod call;
 mod client;
 mod create;
+mod credentials;
 mod error;
 mod put;
 mod transport;

@@ -1,5 +1,6 @@
 //! Against a server that reads whole requests and answers by a script.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -153,6 +154,7 @@ fn settings(endpoint: &str) -> Settings {
         external_id: None,
         sts_endpoint: None,
         profile: None,
+        credentials_endpoint: None,
         extra_user_agent: None,
         log_format: None,
         keys: None,
@@ -474,8 +476,10 @@ async fn streams_and_groups_that_exist_are_as_good() {
     let sender = sender(&server).await;
     assert_eq!(sender.create_stream("g", "s").await, Ok(()));
     assert_eq!(sender.create_stream("g", "s").await, Ok(()));
-    assert_eq!(sender.create_group("g", Some("INFREQUENT_ACCESS")).await, Ok(Created::New));
-    assert_eq!(sender.create_group("g", None).await, Ok(Created::Existed));
+    let (none, tags) = (BTreeMap::new(), BTreeMap::from([("k".to_owned(), "v".to_owned())]));
+    let created = sender.create_group("g", Some("INFREQUENT_ACCESS"), &tags).await;
+    assert_eq!(created, Ok(Created::New));
+    assert_eq!(sender.create_group("g", None, &none).await, Ok(Created::Existed));
     assert_eq!(sender.put_retention("g", 30).await, Ok(()));
     let seen = server.seen();
     let called = |index: usize| {
@@ -486,7 +490,8 @@ async fn streams_and_groups_that_exist_are_as_good() {
     let json = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
     let stream = json(r#"{"logGroupName":"g","logStreamName":"s"}"#);
     assert_eq!(called(0), call("CreateLogStream", stream));
-    let group = json(r#"{"logGroupName":"g","logGroupClass":"INFREQUENT_ACCESS"}"#);
+    let group =
+        json(r#"{"logGroupName":"g","logGroupClass":"INFREQUENT_ACCESS","tags":{"k":"v"}}"#);
     assert_eq!(called(2), call("CreateLogGroup", group));
     assert_eq!(called(3), call("CreateLogGroup", json(r#"{"logGroupName":"g"}"#)));
     let retention = json(r#"{"logGroupName":"g","retentionInDays":30}"#);
@@ -569,6 +574,49 @@ async fn a_role_that_cannot_be_assumed_is_tried_again_at_the_next_call() {
     let error = put(&sender).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (Class::Credentials, codes::CREDENTIALS));
     assert!(!error.is_ambiguous);
+    assert!(logs.seen().is_empty());
+    put(&sender).await.unwrap();
+}
+
+/// A client that asks `credentials` and no other place.
+async fn sender_asking(logs: &Server, credentials: &Server) -> Sender {
+    let settings = Settings {
+        credentials_endpoint: Some(format!("http://{}/v2/x?y", credentials.address)),
+        keys: Some(Keys { id: "KEYS".to_owned(), secret: "s".to_owned(), token: None }),
+        ..settings(&format!("http://{}", logs.address))
+    };
+    Sender::connect(settings).await.unwrap()
+}
+
+#[tokio::test]
+async fn credentials_come_from_the_address_that_is_set_for_them() {
+    let logs = Server::start(vec![answer(200, TAKEN)]).await;
+    let body = r#"{"AccessKeyId":"ASKED","SecretAccessKey":"s","Token":"t",
+        "Expiration":"2999-01-01T00:00:00Z"}"#;
+    let credentials = Server::start(vec![answer(200, body)]).await;
+    let sender = sender_asking(&logs, &credentials).await;
+    assert!(credentials.seen().is_empty(), "connecting must not ask for credentials");
+    put(&sender).await.unwrap();
+    put(&sender).await.unwrap();
+    let asked = credentials.seen();
+    assert_eq!(asked.len(), 1, "credentials are kept until they expire");
+    assert!(asked[0].head.starts_with("GET /v2/x?y HTTP/1.1\n"), "{}", asked[0].head);
+    assert_eq!(key(&logs.seen()[0]), "ASKED");
+    assert_eq!(logs.seen()[0].header("x-amz-security-token"), Some("t"));
+}
+
+#[tokio::test]
+async fn an_address_that_gives_no_credentials_is_asked_again_at_the_next_call() {
+    let logs = Server::start(vec![answer(200, TAKEN)]).await;
+    let body = r#"{"AccessKeyId":"ASKED","SecretAccessKey":"s"}"#;
+    let script = vec![answer(500, "{}"), answer(200, "no"), answer(200, body)];
+    let credentials = Server::start(script).await;
+    let sender = sender_asking(&logs, &credentials).await;
+    for said in ["answered 500, expected 200", "something else than credentials"] {
+        let error = put(&sender).await.unwrap_err();
+        assert_eq!((error.class, error.code.as_str()), (Class::Credentials, codes::CREDENTIALS));
+        assert!(error.message.contains(said), "{error}");
+    }
     assert!(logs.seen().is_empty());
     put(&sender).await.unwrap();
 }

@@ -113,7 +113,8 @@ impl Verified {
         drop(tokio::task::spawn_blocking(move || client.connector(&settings)));
     }
 
-    fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
+    /// One that is already made for these time-outs, or a new one.
+    pub(super) fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let wanted =
             Timeouts { connect: settings.connect_timeout(), read: settings.read_timeout() };
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);

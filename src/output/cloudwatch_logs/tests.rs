@@ -1,0 +1,122 @@
+//! The output as a whole, against the strict local endpoint.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::config::{Config, Defaults};
+use super::delivery::Limits;
+use super::*;
+use crate::chunk::fixture::{Fields, chunk};
+use crate::lifecycle::stop_channel;
+use crate::local;
+use crate::local::cloudwatch_logs::{ACCESS_KEY_ID, Options as Endpoint, SECRET_ACCESS_KEY};
+use crate::option::{Options, Policy, RetryLimit, section, tables};
+
+/// Records are of the present: the endpoint takes no others.
+fn endpoint() -> local::Options {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let cloudwatch_logs = Some(Endpoint { any_age: true, ..Endpoint::new(address) });
+    local::Options { cloudwatch_logs, ..local::Options::default() }
+}
+
+fn plan(url: &str) -> Plan {
+    let lines = [
+        ("region", "eu-west-1"),
+        ("endpoint", url),
+        ("log_group_name", "g"),
+        ("log_stream_name", "other"),
+        ("log_stream_template", "$s"),
+        ("log_key", "n"),
+        ("auto_create_group", "true"),
+    ];
+    let shared = &[config::ADDRESS, tables::TLS];
+    let mut options = Options::read(section(&lines), config::OPTIONS, shared, Policy::Plugin);
+    Plan::from(Config::from_options(&mut options, &Defaults::default()).expect("right options"))
+}
+
+async fn output(url: &str, limits: Limits) -> (CloudwatchLogs, Arc<OutputCounters>) {
+    let counters = Arc::new(OutputCounters::new("out"));
+    let around = Surroundings {
+        counters: Arc::clone(&counters),
+        budget: Budget::new(1_000_000),
+        snapshot: watch::channel(None).1,
+        flush: Duration::from_millis(10),
+        alarm: Alarm::default(),
+        retry_limit: RetryLimit::Unlimited,
+        enrich: None,
+        keys: Some(Keys {
+            id: ACCESS_KEY_ID.to_owned(),
+            secret: SECRET_ACCESS_KEY.to_owned(),
+            token: None,
+        }),
+        seed: 7,
+    };
+    let mut output = CloudwatchLogs::new(plan(url), around).await.expect("right settings");
+    output.delivery = Delivery::new(
+        Settings {
+            flush: Duration::from_millis(10),
+            retry_limit: RetryLimit::Unlimited,
+            messages: plan(url).messages,
+            limits,
+            seed: 7,
+        },
+        Arc::clone(&counters),
+    );
+    (output, counters)
+}
+
+/// However few parts and streams may wait: every record arrives in its stream, in order, and the
+/// buffer is emptied.
+#[tokio::test]
+async fn what_finds_no_room_is_sent_when_there_is_some() {
+    for (parts, streams) in [(1, 1), (3, 100), (100, 3), (5, 4)] {
+        let running = local::start(endpoint()).await.expect("the local endpoint");
+        let url = running.cloudwatch_logs_url().expect("the endpoint");
+        let (output, counters) = output(&url, Limits { parts, streams }).await;
+        let buffer = Arc::new(Buffer::default());
+        let names: Vec<String> = (0..7).map(|stream| format!("s{stream}")).collect();
+        for round in 0..3_usize {
+            let numbers: Vec<_> = (0..20).map(|record| (round * 20 + record).to_string()).collect();
+            let pairs: Vec<_> = numbers
+                .iter()
+                .enumerate()
+                .map(|(at, number)| [("s", names[at % 7].as_str()), ("n", number.as_str())])
+                .collect();
+            let records: Vec<Fields<'_>> = pairs.iter().map(<[_; 2]>::as_slice).collect();
+            buffer.push(chunk(&counters.account, "t", &records));
+        }
+        buffer.close();
+        let (_sender, stop) = stop_channel();
+        output.run(Arc::clone(&buffer), stop).await;
+        let handle = running.cloudwatch_logs().expect("the endpoint");
+        for (at, name) in names.iter().enumerate() {
+            let events = handle.events("g", name).into_iter();
+            let mut found: Vec<usize> =
+                events.map(|(_, message)| message.parse().expect("a number")).collect();
+            let expected: Vec<_> = (0..60).filter(|number| number % 20 % 7 == at).collect();
+            // Within a request events are in the order of their time, which starts anew with each
+            // chunk.
+            found.sort_unstable();
+            assert_eq!(found, expected, "{name} with {parts} parts and {streams} streams");
+        }
+        let balance = counters.account.balance();
+        assert_eq!((balance.received, balance.delivered, balance.held), (60, 60, 0));
+        running.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_room_at_the_end_is_counted_as_left() {
+    // Nobody answers there.
+    let (output, counters) = output("http://127.0.0.1:1", Limits { parts: 1, streams: 1 }).await;
+    let buffer = Arc::new(Buffer::default());
+    let records: [Fields<'_>; 3] =
+        [&[("s", "a"), ("n", "1")], &[("s", "b"), ("n", "2")], &[("s", "c"), ("n", "3")]];
+    buffer.push(chunk(&counters.account, "t", &records));
+    buffer.push(chunk(&counters.account, "t", &records));
+    buffer.close();
+    let (sender, stop) = stop_channel();
+    sender.stop(clock::now(), STOP_RESERVE * 3);
+    output.run(buffer, stop).await;
+    let balance = counters.account.balance();
+    assert_eq!((balance.received, balance.left(), balance.held), (6, 6, 0));
+}
