@@ -8,10 +8,12 @@ use crate::rig::peer::Peer;
 use crate::rig::process::{Process, firelane};
 use crate::rig::{World, wait_for};
 
+/// Seconds that no test here may take.
+const GRACE_LONG: &str = "600";
 const INPUT: &str = "
 [SERVICE]
     Flush 0.1
-    Grace 1
+    Grace @GRACE@
 [INPUT]
     Name forward
     Listen 127.0.0.1
@@ -29,8 +31,14 @@ const CLOUDWATCH: &str = "
 ";
 
 /// Starts it with these sections, and waits until it listens.
-async fn start(world: &World, sections: &str, stdout: impl Into<Stdio>) -> (Process, String) {
-    let file = world.write("fluent-bit.conf", &format!("{INPUT}{sections}"));
+async fn start(
+    world: &World,
+    sections: &str,
+    grace: &str,
+    stdout: impl Into<Stdio>,
+) -> (Process, String) {
+    let text = format!("{INPUT}{sections}").replace("@GRACE@", grace);
+    let file = world.write("fluent-bit.conf", &text);
     let mut command = firelane(["-c".as_ref(), file.as_os_str()]);
     let process = Process::spawn(command.stdout(stdout));
     let address = process.address("forward.0").await;
@@ -38,9 +46,9 @@ async fn start(world: &World, sections: &str, stdout: impl Into<Stdio>) -> (Proc
 }
 
 /// Starts it with standard output into a pipe.
-async fn start_piped(world: &World, sections: &str) -> (Process, String, PipeReader) {
+async fn start_piped(world: &World, sections: &str, grace: &str) -> (Process, String, PipeReader) {
     let (reader, writer) = io::pipe().expect("a pipe");
-    let (process, address) = start(world, sections, writer).await;
+    let (process, address) = start(world, sections, grace, writer).await;
     (process, address, reader)
 }
 
@@ -58,7 +66,7 @@ async fn a_record_that_is_not_as_expected_ends_the_process_with_255_and_is_deliv
     Match *
     Format json_lines
 ";
-    let (process, address, mut reader) = start_piped(&world, sections).await;
+    let (process, address, mut reader) = start_piped(&world, sections, GRACE_LONG).await;
     Peer::tcp(&address, "a").await.send(3).await.expect("connected");
     let (status, said) = process.end().await;
     assert_eq!(status, Some(255), "{said}");
@@ -74,7 +82,7 @@ async fn a_filter_prints_every_record_and_lets_it_go_on() {
     let path = world.folder.path().join("stdout");
     let file = File::create(&path).expect("a file");
     let sections = "[FILTER]\n    Name stdout\n    Match *\n[OUTPUT]\n    Name null\n    Match *\n";
-    let (process, address) = start(&world, sections, file).await;
+    let (process, address) = start(&world, sections, GRACE_LONG, file).await;
     Peer::tcp(&address, "a").await.tagged("t").send(5).await.expect("connected");
     let lines = || std::fs::read_to_string(&path).expect("text").lines().count();
     wait_for("all lines", || lines() == 5).await;
@@ -91,7 +99,7 @@ async fn a_reader_that_is_gone_costs_its_records_and_those_of_no_other_output() 
     let world = World::start().await;
     let sections = format!("{CLOUDWATCH}[OUTPUT]\n    Name stdout\n    Match *\n");
     let sections = sections.replace("@ENDPOINT@", &world.endpoint());
-    let (process, address, reader) = start_piped(&world, &sections).await;
+    let (process, address, reader) = start_piped(&world, &sections, GRACE_LONG).await;
     drop(reader);
     Peer::tcp(&address, "a").await.send(3).await.expect("connected");
     wait_for("the events", || world.received().events == 3).await;
@@ -108,16 +116,15 @@ async fn a_reader_that_does_not_read_holds_up_no_other_output() {
     let world = World::start().await;
     let sections = format!("{CLOUDWATCH}[OUTPUT]\n    Name stdout\n    Match *\n");
     let sections = sections.replace("@ENDPOINT@", &world.endpoint());
-    let (process, address, reader) = start_piped(&world, &sections).await;
+    let (process, address, reader) = start_piped(&world, &sections, "1").await;
     // More than a pipe holds.
     Peer::tcp(&address, "a").await.padded(10_000).send(20).await.expect("connected");
     wait_for("the events", || world.received().events == 20).await;
     process.signal("TERM");
     let (status, said) = process.end().await;
     assert_eq!(status, Some(2), "what nobody read is left: {said}");
-    assert!(
-        said.contains("account of stdout.1: received=20 delivered=0 dropped=0 left=20"),
-        "{said}"
-    );
+    let account = said.lines().find(|line| line.contains("account of stdout.1: received=20 "));
+    // How much of it the pipe took before it was full depends on when it came.
+    assert!(account.is_some_and(|line| !line.contains(" left=0")), "{said}");
     drop(reader);
 }

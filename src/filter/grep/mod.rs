@@ -117,6 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn a_path_leads_into_maps_and_arrays_and_into_a_text_it_is_the_text() {
+        /// `{"k": {"l": ["info", "error"]}, "log": "an error"}`
+        const RECORD: &[u8] = b"\x82\xa1k\x81\xa1l\x92\xa4info\xa5error\xa3log\xa8an error";
+        let keeps = |key: &str| {
+            let rules = grep(LogicalOp::Legacy, &[(true, key, "error$")]);
+            rules.keeps(RECORD, &SharedFields::default())
+        };
+        assert!(keeps("$k['l'][1]") && keeps("$log['x']") && keeps("$log"));
+        assert!(!keeps("$k['l'][0]") && !keeps("$k['l'][2]") && !keeps("$k['x']") && !keeps("$k"));
+    }
+
+    #[test]
     fn a_field_that_is_missing_never_hits() {
         assert_eq!(kept(&grep(LogicalOp::Legacy, &[(true, "other", ".*")]), &["a"]), [""; 0]);
         assert_eq!(kept(&grep(LogicalOp::Legacy, &[(false, "other", ".*")]), &["a"]), ["log=a"]);

@@ -41,6 +41,7 @@ cases! {
     conf_empty
     conf_env_after_brace
     conf_env_default
+    conf_env_secret
     conf_env_unset_key
     conf_include
     conf_include_glob
@@ -51,6 +52,7 @@ cases! {
     conf_no_name
     conf_parser_missing
     conf_parsers_missing_file
+    conf_quotes
     conf_retry_limit_words
     conf_set_env
     conf_stream_both
@@ -166,6 +168,7 @@ cases! {
     nest_then_lift
     nest_wildcard
     order_grep_modify
+    order_parser_nest
     parser_bad_format
     parser_decode_field_as
     parser_duplicate_name
