@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 
-use crate::http_get::{Answer, GetError, Limits, get};
+use crate::http_request::{Answer, GetError, Limits, get};
 
 /// Below the 5 s that ECS gives a health check command unless told otherwise.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);

@@ -61,7 +61,7 @@ pub mod console;
 pub mod ec2;
 pub mod ecs;
 pub mod healthcheck;
-pub mod http_get;
+pub mod http_request;
 pub mod inquiries;
 pub mod lifecycle;
 pub mod option;

@@ -13,7 +13,7 @@ use hyper::{Method, Uri};
 
 use super::super::metadata::{self, Item, Metadata, NoValue, Version, Wanted};
 use crate::clock;
-use crate::http_get::{Answer, GetError, Limits, ask};
+use crate::http_request::{Answer, GetError, Limits, ask};
 
 /// The service answers from memory on the instance's own link. Fluent Bit's `FLB_AWS_IMDS_TIMEOUT`.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::super::metadata::{Item, Tags};
 use super::*;
-use crate::http_get::GetError;
+use crate::http_request::GetError;
 
 const MAC: &str = "0e:49:61:0f:c3:11";
 /// Ends a test that hangs; no test waits for it.

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::pace::{ATTEMPTS_QUICK, Pace};
 use super::snapshot::{ParseError, Snapshot};
-use crate::http_get::{Answer, GetError, Limits, get};
+use crate::http_request::{Answer, GetError, Limits, get};
 
 /// Names the endpoint, version 4: agent 1.39 and later, Fargate platform 1.4 and later.
 const VARIABLE_V4: &str = "ECS_CONTAINER_METADATA_URI_V4";

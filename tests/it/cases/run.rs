@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fancy_regex::RegexBuilder;
 use firelane::clock;
-use firelane::http_get::{self, Limits};
+use firelane::http_request::{self, Limits};
 use firelane::local::cloudwatch_logs::{self, AccountSummary, Handle};
 use firelane::local::task_metadata::{self, Task};
 use firelane::local::{self, Running, TlsOptions};
@@ -254,7 +254,7 @@ impl Stage {
         let uri = format!("http://127.0.0.1:{}{}", self.ports.admin, get.path).parse().unwrap();
         let deadline = clock::now() + ANSWER_WAIT_MAX;
         loop {
-            let answer = http_get::get(&uri, GET_LIMITS).await.unwrap();
+            let answer = http_request::get(&uri, GET_LIMITS).await.unwrap();
             let answer = match &get.find {
                 None => json!(answer.status),
                 Some(find) => json!([answer.status, found(find, &answer.body)]),

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::super::pace::Pace;
 use super::answer::{AnswerError, ContainerId, Instance, Task};
-use crate::http_get::{self, GetError, Limits, get};
+use crate::http_request::{self, GetError, Limits, get};
 
 /// Most questions that wait for their turn. More containers hardly start at once; what is not asked
 /// for now is asked for with the container's next records.
@@ -122,8 +122,8 @@ impl Agent {
         let address: Uri = address.map_err(|_| get_error(GetError::Address))?;
         let limits = Limits { timeout: ASK_TIMEOUT, body_bytes_max: ANSWER_BYTES_MAX };
         match get(&address, limits).await.map_err(get_error)? {
-            http_get::Answer { status: STATUS_OK, body } => Ok(body),
-            http_get::Answer { status, .. } => {
+            http_request::Answer { status: STATUS_OK, body } => Ok(body),
+            http_request::Answer { status, .. } => {
                 Err(AskError::Status { path: path.to_owned(), status })
             }
         }
