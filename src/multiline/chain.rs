@@ -118,7 +118,7 @@ impl Chain {
 
     /// Finds the parser that takes the line and what the line is to it. `None`: no parser does, and
     /// whatever is open in its stream ends before it. `time` is the line's as far as is known, and
-    /// `taken` is for [`Self::taken`].
+    /// `taken` is for [`Taken::of`].
     pub fn place<T>(
         &self,
         stream: &mut Stream<T>,
@@ -133,13 +133,6 @@ impl Chain {
         })?;
         stream.newest = place.parser;
         Some(place)
-    }
-
-    /// The record and the time that take the place of those of a line that was placed just now, if
-    /// a parser of fields made them.
-    #[must_use]
-    pub fn taken<'a>(place: Place, taken: &'a Taken) -> Option<(&'a [u8], Option<EventTime>)> {
-        place.is_taken.then_some((&taken.record, taken.time))
     }
 
     /// The text of a line that was placed; of its new record, if it has one.
@@ -192,6 +185,13 @@ impl Member {
 }
 
 impl Taken {
+    /// The record and the time that take the place of those of a line that was placed just now, if
+    /// a parser of fields made them.
+    #[must_use]
+    pub fn of(&self, place: Place) -> Option<(&[u8], Option<EventTime>)> {
+        place.is_taken.then_some((&self.record, self.time))
+    }
+
     fn take(&mut self, fields: &fields::Parser, text: &[u8], time: EventTime) -> Option<Line<'_>> {
         self.record.clear();
         self.pairs.clear();

@@ -45,7 +45,7 @@ fn join<L: AsRef<str>>(chain: &Chain, lines: impl IntoIterator<Item = L>) -> Vec
             records.push(line.to_vec());
             continue;
         };
-        let line = match Chain::taken(place, &taken) {
+        let line = match taken.of(place) {
             Some((record, _)) => map::get(record, b"log").and_then(map::text).expect("its line"),
             None => chain.content(place, &Line::Text(line)),
         };
@@ -289,7 +289,7 @@ fn a_line_of_a_file_tells_its_time_and_becomes_a_record_of_its_own() {
     let mut stream: Stream<()> = Stream::default();
     let cri = chain(&["cri"]);
     let place = cri.place(&mut stream, &Line::Text(line), EventTime::default(), &mut taken);
-    let (record, time) = Chain::taken(place.expect("taken"), &taken).expect("a new record");
+    let (record, time) = taken.of(place.expect("taken")).expect("a new record");
     assert_eq!(time, Some(EventTime::from_parts(1_714_557_600, 500_000_000)));
     let keys: Vec<_> =
         map::pairs(record).expect("a map").filter_map(|pair| pair.key_text()).collect();

@@ -53,6 +53,14 @@ pub struct Lines {
     groups: u64,
 }
 
+/// One group among all.
+struct First {
+    /// The name of its source.
+    name: Box<[u8]>,
+    number: u64,
+    at: Instant,
+}
+
 /// What of a record says where it comes from and what its line is.
 struct Fields<'a> {
     container: &'a [u8],
@@ -95,7 +103,7 @@ impl Lines {
                 going.keep(time, record);
                 continue;
             };
-            if let Some((taken, told)) = Chain::taken(place, &self.taken) {
+            if let Some((taken, told)) = self.taken.of(place) {
                 let (time, record) = (told.unwrap_or(time), Bytes::copy_from_slice(taken));
                 let content = record.slice_ref(self.chain.content(place, &Line::record(&record)));
                 let line = NewLine { time, record, place };
@@ -127,9 +135,9 @@ impl Lines {
         self.wakes_at.filter(|at| *at <= now)?;
         let limits = self.limits;
         match self.first(|held| limits.deadline(held)) {
-            Some(((deadline, number), name)) if deadline <= now => self.end(&name, number),
+            Some(first) if first.at <= now => self.end(&first),
             first => {
-                self.wakes_at = first.map(|((deadline, _), _)| deadline);
+                self.wakes_at = first.map(|first| first.at);
                 None
             }
         }
@@ -141,8 +149,8 @@ impl Lines {
         if let Some((chunk, _)) = self.ousted.pop_front() {
             return Some(chunk);
         }
-        let ((_, number), name) = self.first(|_| ())?;
-        self.end(&name, number)
+        let first = self.first(|held| held.since)?;
+        self.end(&first)
     }
 
     /// Where the line belongs in the source of that name, which is known from then on. `None`: it
@@ -213,7 +221,7 @@ impl Lines {
         self.streams.retain(|_, stream| stream.is_open());
         while self.streams.len() >= STREAMS_MAX {
             let longest = self.first(|held| held.newest);
-            let stream = longest.and_then(|(_, name)| self.streams.remove(&name));
+            let stream = longest.and_then(|first| self.streams.remove(&first.name));
             let held = stream.into_iter().flat_map(Stream::into_open);
             self.ousted.extend(held.map(|held| (held.into_chunk(&self.chain), now)));
         }
@@ -226,17 +234,18 @@ impl Lines {
         open.into_iter().for_each(|held| going.release(held, &self.chain, chunk));
     }
 
-    /// The group of which `key` is the least, with that and its number, and the name of its source.
-    fn first<K: Ord>(&self, key: impl Fn(&Held) -> K) -> Option<((K, u64), Box<[u8]>)> {
+    /// The group whose time is the first; of several the one that began first.
+    fn first(&self, time: impl Fn(&Held) -> Instant) -> Option<First> {
         let named = |(name, stream)| Stream::open(stream).map(move |held| (name, held));
-        let of = |held: &Held| (key(held), held.number);
-        let (name, held) = self.streams.iter().flat_map(named).min_by_key(|(_, held)| of(held))?;
-        Some((of(held), Clone::clone(name)))
+        let open = self.streams.iter().flat_map(named);
+        let (name, held) = open.min_by_key(|(_, held)| (time(held), held.number))?;
+        Some(First { name: Clone::clone(name), number: held.number, at: time(held) })
     }
 
     /// Lets one group go on.
-    fn end(&mut self, name: &[u8], number: u64) -> Option<Chunk> {
-        let held = self.streams.get_mut(name)?.end_if(|held| held.number == number).next()?;
+    fn end(&mut self, group: &First) -> Option<Chunk> {
+        let stream = self.streams.get_mut(&group.name)?;
+        let held = stream.end_if(|held| held.number == group.number).next()?;
         Some(held.into_chunk(&self.chain))
     }
 }
