@@ -15,8 +15,12 @@ const FLUSH_MS_MIN: u64 = 500;
 
 /// Options of its own.
 pub const OPTIONS: Table = &[
-    Row::new("multiline.parser", Kind::Text, "Multiline parsers, tried in this order, with commas")
-        .many(),
+    Row::new(
+        "multiline.parser",
+        Kind::Text,
+        "Multiline parsers with commas, tried in this order: docker, cri, go, java, python, ruby or one of a file",
+    )
+    .many(),
     Row::new("multiline.key_content", Kind::Text, "Key whose text is the line"),
     Row::new(
         "mode",
