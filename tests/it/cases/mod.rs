@@ -214,6 +214,7 @@ cases! {
     yaml_flow_style
     yaml_include_missing
     yaml_includes
+    yaml_multiline_parsers
     yaml_parsers
     yaml_parsers_file
     yaml_parsers_file_classic
