@@ -25,6 +25,7 @@ RUN mkdir src \
 
 # The files' times go to now: cargo compares them with those of the empty crate.
 COPY src src
+COPY packaging packaging
 RUN find src -type f -exec touch {} + \
     && cargo build --release --locked --no-default-features --features "$FEATURES" \
     && sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1 > VERSION

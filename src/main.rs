@@ -3,10 +3,10 @@
 //! Of a sidecar: log → configuration → sockets → run → signal → drain → account.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use firelane::check::{self, External, Launch, Request, Severity};
 use firelane::cli::{self, CheckOptions, Command, EXIT_USAGE, RunOptions};
 use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel, Service};
 use firelane::lifecycle::signal::Signals;
@@ -14,7 +14,7 @@ use firelane::lifecycle::{StopReceiver, StopSender, stop_channel};
 use firelane::pipeline::{Account, Enrichment, reading_runtime};
 use firelane::sidecar::Sidecar;
 use firelane::telemetry::log;
-use firelane::{check, clock, healthcheck};
+use firelane::{clock, healthcheck};
 use tokio::runtime;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Run(options) => run(&runtime, options, started),
-        Command::Check(options) => check(&options),
+        Command::Check(options) => check(options),
         Command::Healthcheck(options) => {
             ExitCode::from(u8::from(!runtime.block_on(healthcheck::run(options.port))))
         }
@@ -190,12 +190,29 @@ fn demo(runtime: &runtime::Runtime, options: cli::DemoOptions, started: Instant)
     }
 }
 
-fn check(options: &CheckOptions) -> ExitCode {
-    let outcome = config::load(&options.file, &Disk, &environment());
-    let path: &Path = &options.file;
-    let report = if options.json { check::report_json } else { check::report };
-    print(&report(path, &outcome));
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
+fn check(options: CheckOptions) -> ExitCode {
+    let CheckOptions { file, json, tags, strict, externals, launch_type, print_config } = options;
+    let launch = launch_type.and_then(Launch::of);
+    let externals = externals.into_iter().map(|(path, file)| External { path, file }).collect();
+    let request = Request { file, tags, externals, launch, ..Request::default() };
+    let report = check::run(&request, &Disk, &environment());
+    if print_config {
+        let errors = report.findings.iter().filter(|one| one.severity == Severity::Error);
+        errors.for_each(|error| complain(&error.to_string()));
+    }
+    let printed = match (&report.generated, print_config, json) {
+        (Some(generated), true, _) => print(generated),
+        (None, true, _) => fail("there is no generated configuration; is it a task definition?"),
+        (_, false, true) => print(&report.json()),
+        (_, false, false) => print(&report.text()),
+    };
+    if !report.is_accepted() {
+        ExitCode::from(EXIT_USAGE)
+    } else if strict && report.count(Severity::Warning) > 0 {
+        ExitCode::FAILURE
+    } else {
+        printed
+    }
 }
 
 /// Prints every error of a configuration.

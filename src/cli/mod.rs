@@ -23,6 +23,8 @@ pub const LOCAL_PORT: u16 = 4580;
 pub const HEALTH_PORT: u16 = 2020;
 /// Bytes of events that `firelane local` keeps to show.
 pub const LOCAL_KEEP_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Where a task may run, by the names of the ECS API.
+pub const LAUNCH_TYPES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
 /// Events that `firelane demo` sends a second.
 pub const DEMO_EVENTS_PER_SECOND: u32 = 10;
 
@@ -50,12 +52,23 @@ pub enum Command {
 }
 
 /// What to judge.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CheckOptions {
-    /// The configuration.
-    pub file: PathBuf,
+    /// The configuration or the task definition; `None` is what holds without one.
+    pub file: Option<PathBuf>,
     /// Whether to print JSON.
     pub json: bool,
+    /// Tags to say the way of.
+    pub tags: Vec<String>,
+    /// Whether warnings count.
+    pub strict: bool,
+    /// Files that stand for files of the router's container: its path there, if it is given, and
+    /// the file here.
+    pub externals: Vec<(Option<String>, PathBuf)>,
+    /// Where the task runs, as its definition would name it.
+    pub launch_type: Option<&'static str>,
+    /// Whether to print the generated configuration only.
+    pub print_config: bool,
 }
 
 /// What to show.
@@ -134,9 +147,12 @@ pub enum CliError {
     /// `-p` without `=`.
     #[error("expected KEY=VALUE after option -p")]
     NoProperty,
-    /// `check` without a file.
-    #[error("expected a file after check")]
-    NoFile,
+    /// A format that is none.
+    #[error("expected --format text or --format json")]
+    Format,
+    /// A launch type that is none.
+    #[error("expected one of {}", LAUNCH_TYPES.join(", "))]
+    LaunchType,
     /// A rate of nothing.
     #[error("expected a rate of at least 1")]
     NoRate,
@@ -165,19 +181,44 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, C
 }
 
 fn check(parser: &mut Parser) -> Result<Command, CliError> {
-    let (mut file, mut json) = (None, false);
+    let mut options = CheckOptions::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("json") => json = true,
+            Arg::Long("json") => options.json = true,
+            Arg::Long("format") => {
+                options.json = match parser.value()?.to_str() {
+                    Some("json") => true,
+                    Some("text") => false,
+                    _ => return Err(CliError::Format),
+                }
+            }
+            Arg::Long("tag") => options.tags.push(parser.value()?.string()?),
+            Arg::Long("strict") => options.strict = true,
+            Arg::Long("external") => options.externals.push(external(parser.value()?)),
+            Arg::Long("launch-type") => {
+                let name = parser.value()?.string()?;
+                let known = LAUNCH_TYPES.iter().find(|known| known.eq_ignore_ascii_case(&name));
+                options.launch_type = Some(known.copied().ok_or(CliError::LaunchType)?);
+            }
+            Arg::Long("print-config") => options.print_config = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Short('c') | Arg::Long("config") => file = Some(path(parser)?),
-            Arg::Value(value) if file.is_none() => file = Some(PathBuf::from(value)),
+            Arg::Short('c') | Arg::Long("config") => options.file = Some(path(parser)?),
+            Arg::Value(value) if options.file.is_none() => options.file = Some(value.into()),
             argument @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
                 return Err(argument.unexpected().into());
             }
         }
     }
-    Ok(Command::Check(CheckOptions { file: file.ok_or(CliError::NoFile)?, json }))
+    Ok(Command::Check(options))
+}
+
+/// `[PATH=]FILE`; the path is absolute, so that a file here may have `=` in its name.
+fn external(value: OsString) -> (Option<String>, PathBuf) {
+    let parts = value.to_str().filter(|text| text.starts_with('/'));
+    match parts.and_then(|text| text.split_once('=')) {
+        Some((path, file)) => (Some(path.to_owned()), PathBuf::from(file)),
+        None => (None, PathBuf::from(value)),
+    }
 }
 
 fn demo(parser: &mut Parser) -> Result<Command, CliError> {
@@ -254,11 +295,35 @@ mod tests {
     }
 
     #[test]
-    fn check_takes_a_file() {
-        let options = |json| Ok(Command::Check(CheckOptions { file: PathBuf::from("f"), json }));
+    fn check_takes_a_file_or_none() {
+        let file = Some(PathBuf::from("f"));
+        let options = |json| {
+            Ok(Command::Check(CheckOptions { file: file.clone(), json, ..CheckOptions::default() }))
+        };
         assert_eq!((read("check f"), read("check --json f")), (options(false), options(true)));
-        assert_eq!(read("check"), Err("expected a file after check".to_owned()));
-        assert!(read("check f g").is_err());
+        assert_eq!(read("check f --format text"), options(false));
+        assert_eq!(read("check -c f --format json"), options(true));
+        assert_eq!(read("check"), Ok(Command::Check(CheckOptions::default())));
+        assert!(read("check f g").is_err() && read("check f --format xml").is_err());
+    }
+
+    #[test]
+    fn check_takes_what_a_task_definition_leaves_open() {
+        let line = "check t.json --tag a --tag b --strict --external e.conf --external /p/x=y=z \
+            --launch-type FARGATE --print-config";
+        let expected = CheckOptions {
+            file: Some(PathBuf::from("t.json")),
+            json: false,
+            tags: vec!["a".to_owned(), "b".to_owned()],
+            strict: true,
+            externals: vec![
+                (None, PathBuf::from("e.conf")),
+                (Some("/p/x".to_owned()), PathBuf::from("y=z")),
+            ],
+            launch_type: Some("FARGATE"),
+            print_config: true,
+        };
+        assert_eq!(read(line), Ok(Command::Check(expected)));
     }
 
     #[test]

@@ -7,7 +7,8 @@ firelane: a log router for Amazon ECS
   firelane [-c FILE] [-i INPUT …] [-F FILTER …] [-o OUTPUT …]
                                 route logs by the configuration FILE, by the plugins that are
                                 named, by both, or without either
-  firelane check FILE           say what is wrong with a configuration and what it does
+  firelane check [FILE]         say what is wrong with a configuration or a task definition,
+                                what it does, and where each value comes from
   firelane demo                 a router, a sender and a local CloudWatch Logs, to look at
   firelane healthcheck          ask a running router, exit 0 if it is healthy
   firelane local                a local CloudWatch Logs and task metadata endpoint
@@ -40,7 +41,15 @@ What the file says of the process comes before these. Accepted without effect: -
 -Z, -W and their long forms, --supervisor, --enable-fips, --trace.
 
 Options of `firelane check`:
-      --json                    print the result as JSON
+      --format text|json        how to print the result [text]; --json is the same as --format json
+      --tag TAG                 say the way of this tag too, may be given again
+      --strict                  exit 1 where there are warnings
+  and for a task definition in JSON:
+      --external [PATH=]FILE    FILE stands for the file PATH of the router's container, or for its
+                                external configuration, may be given again
+      --launch-type TYPE        EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES, if it leaves that open
+      --print-config            print the configuration that the ECS agent makes of it, and no more
+  It exits 0 where nothing keeps it from working, else 64. Without FILE it says what holds without.
 
 Options of `firelane demo`:
       --rate N                  events a second [10]

@@ -4,9 +4,10 @@
 //! stream named after the task. The variables in [`VARIABLES`] change it; they go through the same
 //! tables as the options of a file.
 
+use super::context::Context;
 use super::env::Environment;
 use super::expand::Expanded;
-use super::meaning::{self, Context};
+use super::meaning;
 use super::raw::{Entry, SectionKind};
 use super::{CommandLine, Config, Errors, error};
 use crate::option::{Place, Remark, Report, Setting, Subject, nearest};
@@ -163,7 +164,11 @@ pub fn embedded_with(
         if !VARIABLES.iter().any(|variable| variable.name == name) {
             let nearest = nearest::nearest(name, VARIABLES.iter().map(|variable| variable.name));
             let subject = Subject { key: name.to_owned(), ..Subject::default() };
-            report.remark(place(), subject, Remark::UnknownServiceKey { nearest });
+            report.remark(
+                Place::file("environment"),
+                subject,
+                Remark::UnknownServiceKey { nearest },
+            );
         }
     }
     let mut context = Context::new(environment);
@@ -200,7 +205,7 @@ fn section(part: Part, kind: SectionKind, fixed: Lines, environment: &Environmen
             settings.push(setting(variable.key, value));
         }
     }
-    Expanded { kind, name: String::new(), place: place(), settings, groups: Vec::new() }
+    Expanded { kind, name: String::new(), place: built_in(), settings, groups: Vec::new() }
 }
 
 fn setting(key: &str, value: &str) -> Setting {
@@ -208,10 +213,10 @@ fn setting(key: &str, value: &str) -> Setting {
         key: key.to_owned(),
         value: value.to_owned(),
         written: value.to_owned(),
-        place: place(),
+        place: built_in(),
     }
 }
 
-fn place() -> Place {
-    Place::file("environment")
+fn built_in() -> Place {
+    Place::file("built in")
 }

@@ -4,10 +4,11 @@
 //! all others are checked too. Not known here: files, and the grammar of the format.
 
 use super::condition;
-use super::env::Environment;
+use super::context::Context;
 use super::expand::Expanded;
 use super::kinds::{self, Registries};
 use super::multiline_parsers;
+use super::origins::{Origins, Part, SectionOrigins};
 use super::parsers::Parsers;
 use super::plugins::{self, Filter, Input, Output, Tables};
 use super::raw::SectionKind;
@@ -16,36 +17,10 @@ use super::{Config, FilterConfig, InputConfig, InputKind, OutputConfig, OutputKi
 use crate::multiline::config::Registry;
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
 use crate::output::cloudwatch::config as cloudwatch;
-use crate::output::cloudwatch_logs::config::{self as cloudwatch_logs, Defaults};
+use crate::output::cloudwatch_logs::config as cloudwatch_logs;
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
 use crate::{input, output};
-
-/// What the environment says beside the files.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Context {
-    pub(super) cloudwatch_logs: Defaults,
-    /// `FLB_LOG_LEVEL`, which comes before `Log_Level`.
-    pub(super) log_level: Option<String>,
-    /// `TZ`, the zone of this machine.
-    pub(super) tz: Option<String>,
-}
-
-impl Context {
-    pub(super) fn new(environment: &Environment) -> Self {
-        let region =
-            environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
-        Self {
-            cloudwatch_logs: Defaults {
-                region: region.map(str::to_owned),
-                names_from_task: false,
-                send_failure_timeout: environment.get("SEND_FAILURE_TIMEOUT").map(str::to_owned),
-            },
-            log_level: environment.get("FLB_LOG_LEVEL").map(str::to_owned),
-            tz: environment.get("TZ").map(str::to_owned),
-        }
-    }
-}
 
 /// What `[SERVICE]` says.
 #[derive(Debug)]
@@ -85,11 +60,20 @@ pub(super) fn build(
 ) -> Config {
     let ServiceSection { service, options } = service;
     let has_storage_path = options.is_set("storage.path");
+    let level = context.log_level.as_ref().filter(|level| LogLevel::parse(&level.value).is_some());
+    let origins = SectionOrigins::new((Part::Service, 0), "", &options, level);
+    let origins = Origins { sections: vec![origins], ..Origins::default() };
     report.append(options.into_report());
     let parsers = Parsers::take(&mut sections, context.tz.as_deref(), report);
     let multiline_parsers = multiline_parsers::take(&mut sections, &parsers, report);
-    let config =
-        Config { service, inputs: vec![], filters: vec![], outputs: vec![], notes: vec![] };
+    let config = Config {
+        service,
+        inputs: vec![],
+        filters: vec![],
+        outputs: vec![],
+        notes: vec![],
+        origins,
+    };
     let count = |kind| sections.iter().filter(|section| section.kind == kind).count();
     let is_lone_pair = count(SectionKind::Input) == 1 && count(SectionKind::Output) == 1;
     let mut builder = Builder {
@@ -120,7 +104,7 @@ fn service_options(sections: Vec<Expanded>) -> Options {
 
 fn override_log_level(service: &mut Service, context: &Context, report: &mut Report) {
     let Some(text) = &context.log_level else { return };
-    if let Some(level) = LogLevel::parse(text) {
+    if let Some(level) = LogLevel::parse(&text.value) {
         service.log_level = level;
     } else {
         let kind = service::OPTIONS.iter().find(|row| row.name == "log_level").map(|row| row.kind);
@@ -212,6 +196,8 @@ impl Builder<'_> {
         };
         if let Some(kind) = kind {
             let name = options.text("alias").unwrap_or(default_name);
+            let place = (Part::Input, self.config.inputs.len());
+            self.origins(SectionOrigins::new(place, &name, &options, None));
             let processors = self.processors(groups, &name);
             self.config.inputs.push(InputConfig {
                 name,
@@ -239,7 +225,8 @@ impl Builder<'_> {
             options.remark("match", Remark::NoMatch);
         }
         let name = format!("{}.{index}", plugin.name());
-        let filter = self.filter_config(plugin, options, matches, name, groups);
+        let place = (Part::Filter, self.config.filters.len());
+        let filter = self.filter_config(plugin, (options, place), matches, name, groups);
         self.config.filters.extend(filter);
     }
 
@@ -262,6 +249,7 @@ impl Builder<'_> {
             }
             let name = format!("{owner}.{}.{index}", plugin.name());
             let matches = Some(TagMatch::everything());
+            let options = (options, (Part::Processor, processors.len()));
             processors.extend(self.filter_config(plugin, options, matches, name, groups));
         }
         processors
@@ -271,7 +259,7 @@ impl Builder<'_> {
     fn filter_config(
         &mut self,
         plugin: Filter,
-        mut options: Options,
+        (mut options, place): (Options, (Part, usize)),
         matches: Option<TagMatch>,
         default_name: String,
         groups: Vec<Expanded>,
@@ -287,6 +275,7 @@ impl Builder<'_> {
             options.remark("active", Remark::Inactive);
         }
         let name = options.text("alias").unwrap_or(default_name);
+        let origins = SectionOrigins::new(place, &name, &options, None);
         self.report.append(options.into_report());
         let condition = match condition::read(groups, self.report) {
             Ok(condition) => condition,
@@ -294,6 +283,7 @@ impl Builder<'_> {
         };
         match (kind, matches, is_active) {
             (Some(kind), Some(matches), true) => {
+                self.origins(origins);
                 Some(FilterConfig { name, matches, condition, kind })
             }
             _ => None,
@@ -338,10 +328,18 @@ impl Builder<'_> {
             }
             let name = options.text("alias").unwrap_or(default_name);
             let retry_limit = options.retry_limit("retry_limit");
+            let place = (Part::Output, self.config.outputs.len());
+            let region = self.context.region.as_ref();
+            self.origins(SectionOrigins::new(place, &name, &options, region));
             let processors = self.processors(groups, &name);
             self.config.outputs.push(OutputConfig { name, matches, retry_limit, processors, kind });
         }
         self.report.append(options.into_report());
+    }
+
+    /// Notes down where the values of a section that is in use come from.
+    fn origins(&mut self, section: SectionOrigins) {
+        self.config.origins.sections.push(section);
     }
 
     /// The plugin that the section names, and the section under its name.

@@ -8,6 +8,7 @@
 mod classic;
 mod command_line;
 mod condition;
+mod context;
 mod definitions;
 mod embedded;
 mod env;
@@ -18,6 +19,7 @@ mod kinds;
 mod manual;
 mod meaning;
 mod multiline_parsers;
+mod origins;
 mod parsers;
 mod plugins;
 mod raw;
@@ -36,6 +38,7 @@ pub use env::{Environment, VALUE_BYTES_MAX};
 pub use error::Errors;
 pub use include::{Disk, FILES_MAX, Files};
 pub use manual::manual;
+pub use origins::{Origins, Part, SectionOrigins};
 pub use plugins::plugin_names;
 pub use raw::{Entry, RawConfig, RawSection, SectionKind};
 pub use schema::{plugin_help, plugin_schema, schema};
@@ -60,6 +63,21 @@ pub struct Config {
     pub outputs: Vec<OutputConfig>,
     /// Warnings.
     pub notes: Vec<Note>,
+    /// Where all this comes from.
+    pub origins: Origins,
+}
+
+/// Most bytes that wait in memory where no `Mem_Buf_Limit` says otherwise: what the ECS agent
+/// writes for a container without a memory limit.
+pub const BUDGET_BYTES_DEFAULT: u64 = 25_000_000;
+
+impl Config {
+    /// Most bytes that wait in memory: the largest `Mem_Buf_Limit` of the inputs.
+    #[must_use]
+    pub fn budget_bytes(&self) -> u64 {
+        let limits = self.inputs.iter().filter_map(|input| input.mem_buf_limit_bytes);
+        limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
+    }
 }
 
 /// An input.
@@ -194,12 +212,13 @@ pub fn load_with(
     }
     let raw = source.take();
     let mut sections = expand::expand(raw.sections, &raw.variables, environment, source.report);
-    let context = meaning::Context::new(environment);
+    let context = context::Context::new(environment);
     let service = meaning::service(&mut sections, &context, source.report);
     let definitions = definitions::read(&service.options, main, &mut source);
     let definitions = expand::expand(definitions, &raw.variables, environment, source.report);
     sections.extend(definitions);
-    let config = meaning::build(sections, service, &context, &mut report);
+    let mut config = meaning::build(sections, service, &context, &mut report);
+    config.origins.set_variables = raw.variables.into_keys().collect();
     error::finish(config, report)
 }
 

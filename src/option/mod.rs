@@ -3,6 +3,7 @@
 //! From the rows come parsing (`reader`), the hint at the nearest name (`nearest`) and the reference
 //! for users. Not known here: which plugins there are, and the files options come from.
 
+mod held;
 pub mod nearest;
 mod problem;
 mod reader;
@@ -10,6 +11,7 @@ pub mod tables;
 pub mod tokens;
 mod value;
 
+pub use held::Held;
 pub use problem::{Fault, Note, PROBLEMS_MAX, Place, Problem, Remark, Report, Subject};
 pub use reader::{Options, Policy, Section, Setting};
 pub use value::{Leniency, Parsed, RetryLimit, Value, parse};

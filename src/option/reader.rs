@@ -55,15 +55,16 @@ pub struct Options {
     title: String,
     place: Place,
     tables: Vec<Table>,
-    found: Vec<Found>,
+    pub(super) found: Vec<Found>,
     report: Report,
 }
 
+/// A setting that counts.
 #[derive(Debug)]
-struct Found {
-    row: &'static Row,
+pub(super) struct Found {
+    pub(super) row: &'static Row,
     value: Value,
-    setting: Setting,
+    pub(super) setting: Setting,
 }
 
 impl Options {
@@ -157,7 +158,8 @@ impl Options {
         }
     }
 
-    fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
+    /// The rows of all its tables.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
         self.tables.clone().into_iter().flatten()
     }
 
@@ -191,6 +193,18 @@ impl Options {
         debug_assert!(row.is_some(), "no table has a row '{name}'");
         let row = row?;
         row.default.and_then(|text| parse(row.kind, text)).map(|parsed| parsed.value)
+    }
+
+    /// How messages call the section.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Where the section starts.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Whether the user has set the option.

@@ -41,9 +41,6 @@ use stages::stages;
 /// Chunks that may be between the inputs and the ingest: enough to read on while the ingest is
 /// busy with one.
 const RING_CHUNKS_MAX: usize = 1_024;
-/// The memory budget where no `Mem_Buf_Limit` says otherwise: what the ECS agent writes for a
-/// container without a memory limit.
-const BUDGET_BYTES_DEFAULT: u64 = 25_000_000;
 /// How long lines that filters have printed are waited for at the end.
 const PRINT_WAIT: Duration = Duration::from_millis(500);
 
@@ -139,7 +136,7 @@ impl Pipeline {
     ) -> Result<Self, BuildError> {
         let Around { snapshot, refetch, keys, imds, started, started_unix } = around;
         let mut inquiries = Inquiries::new(imds, started);
-        let budget = Budget::new(budget_bytes(&config.inputs));
+        let budget = Budget::new(config.budget_bytes());
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
         let filter_matches = config.filters.iter().map(|one| one.matches.clone()).collect();
@@ -319,11 +316,6 @@ pub fn delivery_runtime() -> std::io::Result<Runtime> {
         .thread_name("firelane-out")
         .enable_all()
         .build()
-}
-
-fn budget_bytes(inputs: &[InputConfig]) -> u64 {
-    let limits = inputs.iter().filter_map(|input| input.mem_buf_limit_bytes);
-    limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
 }
 
 async fn make_output(

@@ -11,6 +11,7 @@
 )]
 
 mod cases;
+mod check;
 mod command_line;
 mod embedded;
 mod faults;

@@ -105,18 +105,66 @@ async fn commands_that_only_tell_end_with_0_and_unknown_ones_with_1_and_the_usag
     let world = World::start().await;
     let file = world.write("fluent-bit.conf", &CONFIG.replace("@GRACE@", "5"));
     let path = file.to_str().expect("text");
-    for arguments in [&["-V"][..], &["--help"], &["check", path], &["check", "--json", path]] {
+    for arguments in [
+        &["-V"][..],
+        &["--help"],
+        &["check"],
+        &["check", path],
+        &["check", "--json", path],
+        &["check", "--format", "text", "--tag", "x", path],
+    ] {
         let (status, stdout, stderr) = outcome(arguments);
         assert_eq!(status, Some(0), "{arguments:?}: {stderr}");
         assert!(!stdout.is_empty(), "{arguments:?}");
     }
     let version = concat!("Firelane v", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(outcome(["-V"]).1, version);
-    for arguments in [&["--nonsense"][..], &["nonsense"], &["check"], &["-c"]] {
+    for arguments in [
+        &["--nonsense"][..],
+        &["nonsense"],
+        &["-c"],
+        &["check", "--format", "xml"],
+        &["check", "--launch-type", "MOON"],
+    ] {
         let (status, stdout, stderr) = outcome(arguments);
         assert_eq!(status, Some(1), "{arguments:?}");
         assert!(!stderr.is_empty() && stdout.contains("--dry-run"), "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn check_ends_with_1_for_warnings_only_if_they_are_to_count() {
+    let world = World::start().await;
+    let text = "[INPUT]\nName forward\n[OUTPUT]\nName cloudwatch_logs\nMatch *\nregion r\n\
+                log_group_name g\nlog_stream_prefix s\nauto_create_group on\n";
+    let file = world.write("warned.conf", text);
+    let path = file.to_str().expect("text");
+    let (status, stdout, _) = outcome(["check", path]);
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains("[group-never-expires]"), "{stdout}");
+    assert_eq!(outcome(["check", "--strict", path]).0, Some(1));
+    let retained = world.write("kept.conf", &format!("{text}log_retention_days 7\n"));
+    assert_eq!(outcome(["check", "--strict", retained.to_str().expect("text")]).0, Some(0));
+}
+
+#[tokio::test]
+async fn check_prints_the_configuration_of_a_task_definition_alone() {
+    let world = World::start().await;
+    let task = r#"{"containerDefinitions": [
+        {"name": "log_router", "firelensConfiguration": {"type": "fluentbit"}},
+        {"name": "app", "logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "null"}}}]}"#;
+    let file = world.write("task.json", task);
+    let path = file.to_str().expect("text");
+    let (status, stdout, stderr) = outcome(["check", "--print-config", path]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.starts_with("\n[INPUT]\n") && stdout.ends_with("Match app-firelens*\n"));
+    let file = world.write("task.json", &task.replace("null", "nul"));
+    let (status, stdout, stderr) =
+        outcome(["check", "--print-config", file.to_str().expect("text")]);
+    assert_eq!(status, Some(64));
+    assert!(stdout.contains("Name nul\n") && stderr.contains("did you mean 'null'?"), "{stderr}");
+    let file = world.write("f.conf", "");
+    assert_eq!(outcome(["check", "--print-config", file.to_str().expect("text")]).0, Some(1));
 }
 
 #[tokio::test]

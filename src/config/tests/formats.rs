@@ -79,7 +79,7 @@ fn drawn(outcome: Result<Config, Errors>) -> String {
         Err(errors) => (None, Some(errors)),
     };
     let mut text = String::new();
-    if let Some(Config { service, inputs, filters, outputs, notes }) = config {
+    if let Some(Config { service, inputs, filters, outputs, notes, origins: _ }) = config {
         let _ = writeln!(text, "{service:#?}\n{inputs:#?}\n{filters:#?}\n{outputs:#?}");
         notes.iter().for_each(|note| _ = writeln!(text, "W {} {}", note.subject, note.remark));
     }

@@ -1,0 +1,35 @@
+//! Around the path, config: the variables that count beside the files.
+//!
+//! Not known here: what the files say.
+
+use super::env::Environment;
+use super::origins::{Given, given};
+use crate::output::cloudwatch_logs::config::Defaults;
+
+/// What the environment says beside the files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    pub(super) cloudwatch_logs: Defaults,
+    /// `FLB_LOG_LEVEL`, which comes before `Log_Level`.
+    pub(super) log_level: Option<Given>,
+    /// The region of outputs that name none.
+    pub(super) region: Option<Given>,
+    /// `TZ`, the zone of this machine.
+    pub(super) tz: Option<String>,
+}
+
+impl Context {
+    pub(super) fn new(environment: &Environment) -> Self {
+        let region = given("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], false, environment);
+        Self {
+            cloudwatch_logs: Defaults {
+                region: region.as_ref().map(|given| given.value.clone()),
+                names_from_task: false,
+                send_failure_timeout: environment.get("SEND_FAILURE_TIMEOUT").map(str::to_owned),
+            },
+            log_level: given("log_level", &["FLB_LOG_LEVEL"], true, environment),
+            region,
+            tz: environment.get("TZ").map(str::to_owned),
+        }
+    }
+}
