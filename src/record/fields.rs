@@ -51,14 +51,19 @@ impl SharedFields {
         }
     }
 
-    /// These fields followed by `later` ones; no copy where one side is empty.
+    /// These fields followed by `later` ones; no copy where one side is empty. A field that comes
+    /// again replaces the earlier one: a record that passes the filters a second time, under a new
+    /// tag, does not gather fields.
     #[must_use]
     pub fn followed_by(&self, later: &Self) -> Self {
-        match (self.is_empty(), later.is_empty()) {
-            (_, true) => self.clone(),
-            (true, false) => later.clone(),
-            (false, false) => Self::new([self.as_slice(), later.as_slice()].concat()),
+        if self.is_empty() || later.is_empty() {
+            return if later.is_empty() { self.clone() } else { later.clone() };
         }
+        let stays = |field: &&SharedField| {
+            later.get(&field.key).is_none_or(|again| again.yields != field.yields)
+        };
+        let earlier = self.as_slice().iter().filter(stays);
+        Self::new(earlier.chain(later.as_slice()).cloned().collect())
     }
 
     /// The value under a key: the last of equal ones.
@@ -138,9 +143,17 @@ mod tests {
 
     #[test]
     fn the_last_of_equal_keys_is_the_one_that_counts() {
-        let both = fields(&[("a", "1")]).followed_by(&fields(&[("a", "2"), ("b", "3")]));
+        let both = fields(&[("a", "1"), ("a", "2"), ("b", "3")]);
         assert_eq!(both.get(b"a").map(|field| &*field.value), Some(b"2".as_slice()));
-        assert_eq!(both.as_slice().len(), 3);
+    }
+
+    #[test]
+    fn a_field_that_comes_again_replaces_the_earlier_one() {
+        let both = fields(&[("a", "1"), ("c", "1")]).followed_by(&fields(&[("a", "2")]));
+        assert_eq!(both.as_slice(), fields(&[("c", "1"), ("a", "2")]).as_slice());
+        let one_that_yields =
+            SharedFields::new(vec![SharedField { yields: true, ..both.as_slice()[1].clone() }]);
+        assert_eq!(both.followed_by(&one_that_yields).as_slice().len(), 3, "another meaning");
     }
 
     #[test]
