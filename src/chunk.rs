@@ -16,6 +16,12 @@ use crate::record::tag::Tag;
 /// Bytes that a chunk costs of the memory budget besides its data: the structures around it. It
 /// also bounds how many chunks a budget can hold.
 pub const CHUNK_OVERHEAD_BYTES: usize = 512;
+/// From here on [`Chunk::input`] is no place of an input but says which filter gave the chunk its
+/// tag. Fluent Bit makes a hidden input for each such filter.
+pub const EMITTERS: u16 = 0x8000;
+/// Most times that records may get another tag, inclusive: filters whose tags lead to one another
+/// would go round for ever. Fluent Bit does, unless a filter meets what it emitted itself.
+pub const REWRITES_MAX: u8 = 16;
 
 /// Records of one tag that arrived together, and the [`Permit`] that follows them.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ pub struct Chunk {
     pub entries: Arc<Entries>,
     /// The fields that follow each record's own.
     pub shared: SharedFields,
-    /// The place of its input in the configuration.
+    /// The place of its input in the configuration; from [`EMITTERS`] on the filter that emitted it.
     pub input: u16,
     /// How often a filter gave it another tag.
     pub rewrites: u8,
@@ -80,6 +86,14 @@ impl Chunk {
             arrived: self.arrived,
             permit: self.permit.split(records),
         }
+    }
+
+    /// A chunk under another tag for `entries`, which takes over the obligation for as many of the
+    /// records.
+    #[must_use]
+    pub fn split_to(&mut self, tag: Tag, emitter: u16, entries: Entries) -> Self {
+        let rewrites = self.rewrites.saturating_add(1);
+        Self { tag, input: emitter, rewrites, ..self.split(entries) }
     }
 
     /// Writes the shared fields into every record, for filters that look at all fields.

@@ -7,7 +7,7 @@ use super::parsers::Parsers;
 use super::plugins::Filter;
 use crate::filter::{
     aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
-    record_modifier, throttle, type_converter,
+    record_modifier, rewrite_tag, throttle, type_converter,
 };
 use crate::multiline::config::Registry;
 use crate::option::Options;
@@ -51,6 +51,9 @@ pub(super) fn filter(
         }
         Filter::RecordModifier => {
             record_modifier::config::Config::from_options(options).map(FilterKind::RecordModifier)
+        }
+        Filter::RewriteTag => {
+            rewrite_tag::config::Config::from_options(options).map(FilterKind::RewriteTag)
         }
         Filter::Stdout => Some(FilterKind::Stdout),
         Filter::Throttle => {

@@ -142,6 +142,8 @@ pub enum FilterKind {
     Parser(filter::parser::config::Config),
     /// `record_modifier`.
     RecordModifier(filter::record_modifier::config::Config),
+    /// `rewrite_tag`.
+    RewriteTag(filter::rewrite_tag::config::Config),
     /// `stdout`.
     Stdout,
     /// `throttle`.

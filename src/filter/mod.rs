@@ -16,6 +16,7 @@ pub mod parser;
 pub mod partial_message;
 pub mod record_modifier;
 mod rewrite;
+pub mod rewrite_tag;
 pub mod stdout;
 pub mod throttle;
 pub mod type_converter;
@@ -51,6 +52,8 @@ pub enum Filter {
     Multiline(multiline::Multiline),
     /// Adds and removes fields.
     RecordModifier(record_modifier::RecordModifier),
+    /// Gives records another tag.
+    RewriteTag(rewrite_tag::RewriteTag),
     /// Prints records.
     Stdout,
     /// Drops what is more than an average allows.
@@ -97,6 +100,7 @@ impl Filter {
             Self::Parser(filter) => Some(filter.apply(chunk)),
             Self::Multiline(filter) => filter.apply(chunk, pass.now),
             Self::RecordModifier(filter) => filter.apply(chunk),
+            Self::RewriteTag(filter) => filter.apply(chunk, pass),
             Self::Stdout => {
                 stdout::print(&chunk, pass);
                 Some(chunk)
@@ -119,6 +123,7 @@ impl Filter {
             | Self::Nest(_)
             | Self::Parser(_)
             | Self::RecordModifier(_)
+            | Self::RewriteTag(_)
             | Self::Stdout
             | Self::Throttle(_)
             | Self::TypeConverter(_) => false,
@@ -141,6 +146,7 @@ impl Filter {
             | Self::Nest(_)
             | Self::Parser(_)
             | Self::RecordModifier(_)
+            | Self::RewriteTag(_)
             | Self::Stdout
             | Self::TypeConverter(_) => None,
         }
@@ -165,6 +171,7 @@ impl Filter {
             | Self::Nest(_)
             | Self::Parser(_)
             | Self::RecordModifier(_)
+            | Self::RewriteTag(_)
             | Self::Stdout
             | Self::TypeConverter(_) => None,
         }
@@ -185,6 +192,7 @@ impl Filter {
             | Self::Nest(_)
             | Self::Parser(_)
             | Self::RecordModifier(_)
+            | Self::RewriteTag(_)
             | Self::Stdout
             | Self::Throttle(_)
             | Self::TypeConverter(_) => None,

@@ -272,8 +272,13 @@ impl Ingest {
 
     /// What goes on at once; the rest is put down to be done next, in its order.
     fn after(&mut self, after: After, place: Place, pass: &mut Pass) -> Option<Chunk> {
-        let top = Place { chain: Chain::Filters, stage: 0 };
-        self.work.extend(pass.emitted.drain(..).rev().map(|chunk| (chunk, top)));
+        // Under its new tag a chunk begins at the first filter again; those of one input or output
+        // have no tags, so there it goes on behind the filter.
+        let next = match place.chain {
+            Chain::Filters => Place { chain: Chain::Filters, stage: 0 },
+            Chain::Input(_) | Chain::Output(_) => place,
+        };
+        self.work.extend(pass.emitted.drain(..).rev().map(|chunk| (chunk, next)));
         match after {
             After::One(chunk) => Some(chunk),
             After::Nothing => None,

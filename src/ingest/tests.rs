@@ -1,13 +1,19 @@
 //! The order of filters, of processors and of what they make.
 
 use super::*;
+use crate::chunk::EMITTERS;
 use crate::chunk::fixture::{chunk, lines};
 use crate::ec2::{Item, Latest, Metadata};
 use crate::filter::Filter;
 use crate::filter::aws::Aws;
 use crate::filter::record_modifier::RecordModifier;
 use crate::filter::record_modifier::config::{Config, KeyPattern};
+use crate::filter::rewrite_tag::RewriteTag;
+use crate::filter::rewrite_tag::config as rewrite_tag;
+use crate::record::accessor::Accessor;
+use crate::record::pattern::Pattern;
 use crate::record::tag_pattern::TagMatch;
+use crate::record::template::Template;
 
 fn adds(key: &str) -> Stage {
     modifier(vec![(key.to_owned(), "1".to_owned())], Vec::new())
@@ -20,6 +26,19 @@ fn removes(key: &str) -> Stage {
 fn modifier(records: Vec<(String, String)>, remove_keys: Vec<KeyPattern>) -> Stage {
     let config = Config { records, remove_keys, allow_keys: Vec::new(), uuid_key: None };
     let filter = Filter::RecordModifier(RecordModifier::new(config));
+    Stage { filter, condition: None, counters: Arc::default() }
+}
+
+/// Copies records to a tag, or moves them.
+fn rewrites(emitter: u16, new_tag: &str, keeps: bool) -> Stage {
+    let rule = rewrite_tag::Rule {
+        key: Accessor::parse("log").expect("a key"),
+        pattern: Pattern::new(".*").expect("a pattern"),
+        new_tag: Template::parse(new_tag).expect("a tag"),
+        keeps,
+    };
+    let config = rewrite_tag::Config { rules: vec![rule] };
+    let filter = Filter::RewriteTag(RewriteTag::new(config, EMITTERS + emitter));
     Stage { filter, condition: None, counters: Arc::default() }
 }
 
@@ -108,4 +127,27 @@ async fn news_let_go_what_filters_hold_for_it() {
     assert_eq!(lines(gone.expect("in time").expect("open")), ["log=x az=a"]);
     ring.close();
     running.await.expect("no panic");
+}
+
+#[test]
+fn a_record_with_a_new_tag_passes_all_filters_again_and_gathers_no_fields() {
+    let stages = vec![adds("before"), rewrites(0, "u", true), adds("after")];
+    let outputs = vec![("t", Vec::new()), ("u", Vec::new())];
+    let seen = arrived([Vec::new(), Vec::new()], stages, outputs);
+    assert_eq!(seen, [["log=x before=1 after=1"], ["log=x before=1 after=1"]]);
+}
+
+#[test]
+fn filters_whose_tags_lead_to_one_another_come_to_an_end() {
+    let stages = vec![rewrites(0, "$TAG.a", false), rewrites(1, "$TAG.b", false)];
+    let seen = arrived([Vec::new(), Vec::new()], stages, vec![("t.a.b*", Vec::new())]);
+    assert_eq!(seen, [["log=x"]]);
+}
+
+#[test]
+fn a_record_that_a_processor_gave_a_new_tag_goes_on_behind_it() {
+    let processors = [vec![rewrites(0, "u", false), adds("mine")], Vec::new()];
+    let outputs = vec![("u", vec![rewrites(1, "v", false), adds("own")])];
+    let seen = arrived(processors, vec![adds("all")], outputs);
+    assert_eq!(seen, [["log=x mine=1 all=1 own=1"]]);
 }

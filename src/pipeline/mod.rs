@@ -270,10 +270,11 @@ impl Account {
     #[must_use]
     pub fn total(&self) -> Balance {
         let mut total = self.ingest;
-        // These were handed to the outputs, whose accounts say what came of them.
-        total.received -= self.ingest.delivered;
-        total.delivered -= self.ingest.delivered;
         self.outputs.iter().for_each(|(_, balance)| total += *balance);
+        // These were handed to the outputs, whose accounts say what came of them. The outputs
+        // received each at least once: more than was read, where filters made records.
+        total.received = total.received.saturating_sub(self.ingest.delivered);
+        total.delivered = total.delivered.saturating_sub(self.ingest.delivered);
         total
     }
 

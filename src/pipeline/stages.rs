@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::BuildError;
+use crate::chunk::EMITTERS;
 use crate::clock;
 use crate::config::{Config, FilterConfig, FilterKind, OutputKind};
 use crate::filter::Filter;
@@ -19,6 +20,7 @@ use crate::filter::multiline::Multiline;
 use crate::filter::nest::Nest;
 use crate::filter::parser::ParserFilter;
 use crate::filter::record_modifier::RecordModifier;
+use crate::filter::rewrite_tag::RewriteTag;
 use crate::filter::throttle::Throttle;
 use crate::filter::type_converter::TypeConverter;
 use crate::ingest::Stage;
@@ -52,15 +54,21 @@ pub(super) fn stages(
 ) -> Result<Vec<Stage>, BuildError> {
     let stage = |config: FilterConfig| {
         let counters = Arc::new(FilterCounters::new(&config.name));
+        // Sections are counted in fewer bits than numbers of emitters have.
+        let emitter = EMITTERS | u16::try_from(telemetry.filters.len()).unwrap_or(EMITTERS - 1);
         telemetry.filters.push(Arc::clone(&counters));
-        let made = make_filter(config.kind, inquiries);
+        let made = make_filter(config.kind, emitter, inquiries);
         let filter = made.map_err(|source| BuildError::Filter { filter: config.name, source })?;
         Ok(Stage { filter, condition: config.condition, counters })
     };
     filters.into_iter().map(stage).collect()
 }
 
-fn make_filter(kind: FilterKind, inquiries: &mut Inquiries) -> Result<Filter, FilterError> {
+fn make_filter(
+    kind: FilterKind,
+    emitter: u16,
+    inquiries: &mut Inquiries,
+) -> Result<Filter, FilterError> {
     Ok(match kind {
         FilterKind::Aws(config) => Filter::Aws(inquiries.aws(config)),
         FilterKind::Checklist(config) => {
@@ -81,6 +89,7 @@ fn make_filter(kind: FilterKind, inquiries: &mut Inquiries) -> Result<Filter, Fi
         FilterKind::Nest(config) => Filter::Nest(Nest::new(config)),
         FilterKind::Parser(config) => Filter::Parser(ParserFilter::new(config)),
         FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),
+        FilterKind::RewriteTag(config) => Filter::RewriteTag(RewriteTag::new(config, emitter)),
         FilterKind::Stdout => Filter::Stdout,
         FilterKind::Throttle(config) => Filter::Throttle(Throttle::new(config, clock::now())),
         FilterKind::TypeConverter(config) => Filter::TypeConverter(TypeConverter::new(config)),

@@ -49,6 +49,7 @@ const PURE: &[&str] = &[
     "src/filter/stdout/",
     "src/filter/throttle/",
     "src/filter/type_converter/",
+    "src/filter/rewrite_tag/",
     "src/input/forward/",
     "src/input/tcp/",
     "src/output/format/",

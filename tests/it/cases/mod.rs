@@ -189,6 +189,11 @@ cases! {
     rm_order
     rm_record
     rm_remove_key
+    rt_bad_rule
+    rt_captures
+    rt_keep
+    rt_nested_and_missing
+    rt_tag_parts
     svc_endpoints
     svc_filter_stdout
     svc_flush_fraction
