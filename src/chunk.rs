@@ -99,16 +99,22 @@ impl Chunk {
     /// Writes the shared fields into every record, for filters that look at all fields.
     #[must_use]
     pub fn with_own_fields(mut self) -> Self {
+        self.entries = self.entries_with_shared();
+        self.shared = SharedFields::default();
+        self
+    }
+
+    /// The records, with the shared fields written into each; no copy where there are none.
+    #[must_use]
+    pub fn entries_with_shared(&self) -> Arc<Entries> {
         if self.shared.is_empty() {
-            return self;
+            return Arc::clone(&self.entries);
         }
-        let shared = std::mem::take(&mut self.shared);
         let mut records = EntriesWriter::like(&self.entries);
         for (time, record) in self.entries.iter() {
-            records.write(time, |out| write_with(record, &shared, out));
+            records.write(time, |out| write_with(record, &self.shared, out));
         }
-        self.entries = Arc::new(records.finish());
-        self
+        Arc::new(records.finish())
     }
 
     /// Appends one of its records as it is with the shared fields.

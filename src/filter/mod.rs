@@ -9,6 +9,7 @@ pub mod content_modifier;
 pub mod ecs;
 pub mod expect;
 pub mod grep;
+pub mod lua;
 pub mod modify;
 pub mod multiline;
 pub mod nest;
@@ -42,6 +43,8 @@ pub enum Filter {
     Expect(expect::Expect),
     /// Keeps or drops records by their fields.
     Grep(grep::Grep),
+    /// Does what a script says.
+    Lua(lua::Lua),
     /// Puts, takes away, renames, copies and moves fields.
     Modify(modify::Modify),
     /// Moves fields into a map, or out of one.
@@ -95,6 +98,7 @@ impl Filter {
             Self::ContentModifier(filter) => Some(filter.apply(chunk)),
             Self::Expect(filter) => Some(filter.apply(chunk, pass)),
             Self::Grep(filter) => filter.apply(chunk),
+            Self::Lua(filter) => filter.apply(chunk, pass),
             Self::Modify(filter) => Some(filter.apply(chunk)),
             Self::Nest(filter) => Some(filter.apply(chunk)),
             Self::Parser(filter) => Some(filter.apply(chunk)),
@@ -119,6 +123,7 @@ impl Filter {
             | Self::ContentModifier(_)
             | Self::Expect(_)
             | Self::Grep(_)
+            | Self::Lua(_)
             | Self::Modify(_)
             | Self::Nest(_)
             | Self::Parser(_)
@@ -142,6 +147,7 @@ impl Filter {
             | Self::ContentModifier(_)
             | Self::Expect(_)
             | Self::Grep(_)
+            | Self::Lua(_)
             | Self::Modify(_)
             | Self::Nest(_)
             | Self::Parser(_)
@@ -167,6 +173,7 @@ impl Filter {
             | Self::ContentModifier(_)
             | Self::Expect(_)
             | Self::Grep(_)
+            | Self::Lua(_)
             | Self::Modify(_)
             | Self::Nest(_)
             | Self::Parser(_)
@@ -188,6 +195,7 @@ impl Filter {
             | Self::ContentModifier(_)
             | Self::Expect(_)
             | Self::Grep(_)
+            | Self::Lua(_)
             | Self::Modify(_)
             | Self::Nest(_)
             | Self::Parser(_)
