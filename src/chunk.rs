@@ -19,6 +19,8 @@ pub const CHUNK_OVERHEAD_BYTES: usize = 512;
 /// From here on [`Chunk::input`] is no place of an input but says which filter gave the chunk its
 /// tag. Fluent Bit makes a hidden input for each such filter.
 pub const EMITTERS: u16 = 0x8000;
+/// From here on it was a stream task.
+pub const STREAMS: u16 = 0xc000;
 /// Most times that records may get another tag, inclusive: filters whose tags lead to one another
 /// would go round for ever. Fluent Bit does, unless a filter meets what it emitted itself.
 pub const REWRITES_MAX: u8 = 16;

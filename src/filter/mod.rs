@@ -19,6 +19,7 @@ pub mod record_modifier;
 mod rewrite;
 pub mod rewrite_tag;
 pub mod stdout;
+pub mod stream_task;
 pub mod throttle;
 pub mod type_converter;
 
@@ -59,6 +60,8 @@ pub enum Filter {
     RewriteTag(rewrite_tag::RewriteTag),
     /// Prints records.
     Stdout,
+    /// Copies records to another tag.
+    StreamTask(stream_task::StreamTask),
     /// Drops what is more than an average allows.
     Throttle(throttle::Throttle),
     /// Adds values as other types.
@@ -109,6 +112,7 @@ impl Filter {
                 stdout::print(&chunk, pass);
                 Some(chunk)
             }
+            Self::StreamTask(task) => Some(task.apply(chunk, pass)),
             Self::Throttle(filter) => filter.apply(chunk, pass.now),
             Self::TypeConverter(filter) => Some(filter.apply(chunk)),
         }
@@ -130,6 +134,7 @@ impl Filter {
             | Self::RecordModifier(_)
             | Self::RewriteTag(_)
             | Self::Stdout
+            | Self::StreamTask(_)
             | Self::Throttle(_)
             | Self::TypeConverter(_) => false,
         }
@@ -154,6 +159,7 @@ impl Filter {
             | Self::RecordModifier(_)
             | Self::RewriteTag(_)
             | Self::Stdout
+            | Self::StreamTask(_)
             | Self::TypeConverter(_) => None,
         }
     }
@@ -180,6 +186,7 @@ impl Filter {
             | Self::RecordModifier(_)
             | Self::RewriteTag(_)
             | Self::Stdout
+            | Self::StreamTask(_)
             | Self::TypeConverter(_) => None,
         }
     }
@@ -202,6 +209,7 @@ impl Filter {
             | Self::RecordModifier(_)
             | Self::RewriteTag(_)
             | Self::Stdout
+            | Self::StreamTask(_)
             | Self::Throttle(_)
             | Self::TypeConverter(_) => None,
         }
