@@ -4,6 +4,7 @@
 
 use super::env::Environment;
 use super::origins::{Given, given};
+use super::scripts::Scripts;
 use crate::output::cloudwatch_logs::config::Defaults;
 
 /// What the environment says beside the files.
@@ -16,6 +17,8 @@ pub(super) struct Context {
     pub(super) region: Option<Given>,
     /// `TZ`, the zone of this machine.
     pub(super) tz: Option<String>,
+    /// The files that filters run.
+    pub(super) scripts: Scripts,
 }
 
 impl Context {
@@ -30,6 +33,7 @@ impl Context {
             log_level: given("log_level", &["FLB_LOG_LEVEL"], true, environment),
             region,
             tz: environment.get("TZ").map(str::to_owned),
+            scripts: Scripts::default(),
         }
     }
 }

@@ -96,9 +96,9 @@ mod tests {
             ("etc/s.conf", "[STREAM_TASK]\n Name a\n Exec SELECT * FROM TAG:'x';\n"),
         ];
         let said = said(&files);
-        assert!(said[0].starts_with("W etc/s.conf:1: [STREAM_TASK]"), "{said:?}");
-        assert!(said[1].starts_with("W etc/p.conf:1: [PLUGINS]: nothing is loaded"), "{said:?}");
-        assert!(said[2].starts_with("W etc/p.yaml:1: [PLUGINS]: nothing is loaded"), "{said:?}");
+        assert!(said[0].starts_with("W etc/p.conf:1: [PLUGINS]: nothing is loaded"), "{said:?}");
+        assert!(said[1].starts_with("W etc/p.yaml:1: [PLUGINS]: nothing is loaded"), "{said:?}");
+        assert!(said[2].starts_with("W etc/s.conf:3: [STREAM_TASK] a: Exec"), "{said:?}");
         assert_eq!(said.len(), 3);
     }
 

@@ -5,6 +5,7 @@
 use super::FilterKind;
 use super::parsers::Parsers;
 use super::plugins::Filter;
+use super::scripts::Scripts;
 use crate::filter::{
     aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
     record_modifier, rewrite_tag, throttle, type_converter,
@@ -18,6 +19,7 @@ pub(super) struct Registries<'a> {
     pub(super) parsers: &'a Parsers,
     pub(super) multiline_parsers: &'a Registry,
     pub(super) multiline_bytes_max: usize,
+    pub(super) scripts: &'a Scripts,
 }
 
 /// The filter; `None` after a problem was reported.
@@ -37,6 +39,7 @@ pub(super) fn filter(
         Filter::Ecs => ecs::config::Config::from_options(options).map(FilterKind::Ecs),
         Filter::Expect => expect::config::Config::from_options(options).map(FilterKind::Expect),
         Filter::Grep => grep::config::Config::from_options(options).map(FilterKind::Grep),
+        Filter::Lua => registries.scripts.filter(options).map(FilterKind::Lua),
         Filter::Modify => modify::config::Config::from_options(options).map(FilterKind::Modify),
         Filter::Multiline => multiline::config::Config::from_options(
             options,

@@ -45,6 +45,7 @@ pub(super) fn sections() -> Vec<Section> {
         ("[SERVICE]".to_owned(), vec![super::service::OPTIONS]),
         ("[PARSER]".to_owned(), vec![crate::parser::config::OPTIONS]),
         ("[MULTILINE_PARSER]".to_owned(), vec![crate::multiline::config::OPTIONS]),
+        ("[STREAM_TASK]".to_owned(), vec![crate::filter::stream_task::config::OPTIONS]),
     ];
     let mut add = |kind: &str, name: &str, Tables { own, shared }: Tables| {
         let other = |table: &&Table| !tables::ALL.contains(*table);

@@ -13,6 +13,7 @@ use super::parsers::Parsers;
 use super::plugins::{self, Filter, Input, Output, Tables};
 use super::raw::SectionKind;
 use super::service::{self, LogLevel, Service};
+use super::streams;
 use super::{Config, FilterConfig, InputConfig, InputKind, OutputConfig, OutputKind};
 use crate::multiline::config::Registry;
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
@@ -64,6 +65,7 @@ pub(super) fn build(
     let origins = SectionOrigins::new((Part::Service, 0), "", &options, level);
     let origins = Origins { sections: vec![origins], ..Origins::default() };
     report.append(options.into_report());
+    let tasks = streams::take(&mut sections);
     let parsers = Parsers::take(&mut sections, context.tz.as_deref(), report);
     let multiline_parsers = multiline_parsers::take(&mut sections, &parsers, report);
     let config = Config {
@@ -91,7 +93,7 @@ pub(super) fn build(
     for section in sections {
         builder.section(section);
     }
-    builder.config
+    streams::add(tasks, builder.config, report)
 }
 
 /// All `[SERVICE]` sections as one.
@@ -268,6 +270,7 @@ impl Builder<'_> {
             parsers: &self.parsers,
             multiline_parsers: &self.multiline_parsers,
             multiline_bytes_max: self.config.service.multiline_bytes_max,
+            scripts: &self.context.scripts,
         };
         let kind = kinds::filter(plugin, &mut options, &registries);
         let is_active = options.bool("active");

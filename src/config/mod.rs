@@ -24,8 +24,10 @@ mod parsers;
 mod plugins;
 mod raw;
 mod schema;
+mod scripts;
 mod service;
 mod source;
+mod streams;
 mod yaml;
 
 use std::path::Path;
@@ -132,6 +134,8 @@ pub enum FilterKind {
     Expect(filter::expect::config::Config),
     /// `grep`.
     Grep(filter::grep::config::Config),
+    /// `lua`.
+    Lua(filter::lua::config::Config),
     /// `modify`.
     Modify(filter::modify::config::Config),
     /// `nest`.
@@ -146,6 +150,8 @@ pub enum FilterKind {
     RewriteTag(filter::rewrite_tag::config::Config),
     /// `stdout`.
     Stdout,
+    /// A stream task, which stands behind all filters.
+    StreamTask(filter::stream_task::config::Config),
     /// `throttle`.
     Throttle(filter::throttle::config::Config),
     /// `type_converter`.
@@ -214,11 +220,13 @@ pub fn load_with(
     }
     let raw = source.take();
     let mut sections = expand::expand(raw.sections, &raw.variables, environment, source.report);
-    let context = context::Context::new(environment);
+    let mut context = context::Context::new(environment);
     let service = meaning::service(&mut sections, &context, source.report);
     let definitions = definitions::read(&service.options, main, &mut source);
     let definitions = expand::expand(definitions, &raw.variables, environment, source.report);
     sections.extend(definitions);
+    context.scripts =
+        scripts::Scripts::read(&sections, main, &raw.variables, environment, &mut source);
     let mut config = meaning::build(sections, service, &context, &mut report);
     config.origins.set_variables = raw.variables.into_keys().collect();
     error::finish(config, report)

@@ -19,6 +19,7 @@ pub(super) enum Filter {
     ContentModifier,
     Expect,
     Grep,
+    Lua,
     Modify,
     Nest,
     Multiline,
@@ -145,6 +146,7 @@ impl Filter {
         ("checklist", Self::Checklist),
         ("expect", Self::Expect),
         ("grep", Self::Grep),
+        ("lua", Self::Lua),
         ("modify", Self::Modify),
         ("nest", Self::Nest),
         ("multiline", Self::Multiline),
@@ -178,7 +180,6 @@ impl Filter {
         "kubernetes",
         "log_to_metrics",
         "lookup",
-        "lua",
         "nightfall",
         "sysinfo",
         "tensorflow",
@@ -194,6 +195,7 @@ impl Filter {
             Self::Ecs => filter::ecs::config::OPTIONS,
             Self::Expect => filter::expect::config::OPTIONS,
             Self::Grep => filter::grep::config::OPTIONS,
+            Self::Lua => filter::lua::config::OPTIONS,
             Self::Multiline => filter::multiline::config::OPTIONS,
             // Its conditions are its own.
             Self::Modify => {

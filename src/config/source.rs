@@ -64,8 +64,13 @@ impl<'a> Source<'a> {
 
     /// Takes out what was read. Files may be read again from here on, the limits hold for all.
     pub(super) fn take(&mut self) -> RawConfig {
-        self.seen.clear();
+        self.forget_files();
         std::mem::take(&mut self.raw)
+    }
+
+    /// Files that were read may be read again.
+    pub(super) fn forget_files(&mut self) {
+        self.seen.clear();
     }
 
     /// The bytes of a file that was not read before.

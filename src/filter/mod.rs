@@ -118,6 +118,12 @@ impl Filter {
         }
     }
 
+    /// How many records went on as they were because the filter failed, since this was last asked.
+    #[must_use]
+    pub fn take_failures(&mut self) -> u64 {
+        if let Self::Lua(filter) = self { filter.take_failures() } else { 0 }
+    }
+
     /// Whether it may hold records back and let them go on later.
     #[must_use]
     pub fn is_holding(&self) -> bool {

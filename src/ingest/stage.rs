@@ -50,6 +50,7 @@ impl Stage {
         let before = chunk.records();
         let emitted_before = pass.emitted.len();
         let kept = self.filter.apply(chunk, pass);
+        self.counters.failed_records.add(self.filter.take_failures());
         if !self.filter.is_holding() {
             let emitted = pass.emitted.iter().skip(emitted_before).map(Chunk::records);
             let after = kept.as_ref().map_or(0, Chunk::records) + emitted.sum::<u64>();

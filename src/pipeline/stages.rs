@@ -15,12 +15,14 @@ use crate::filter::checklist::{Checklist, LIST_BYTES_MAX};
 use crate::filter::content_modifier::ContentModifier;
 use crate::filter::expect::Expect;
 use crate::filter::grep::Grep;
+use crate::filter::lua::Lua;
 use crate::filter::modify::Modify;
 use crate::filter::multiline::Multiline;
 use crate::filter::nest::Nest;
 use crate::filter::parser::ParserFilter;
 use crate::filter::record_modifier::RecordModifier;
 use crate::filter::rewrite_tag::RewriteTag;
+use crate::filter::stream_task::StreamTask;
 use crate::filter::throttle::Throttle;
 use crate::filter::type_converter::TypeConverter;
 use crate::ingest::Stage;
@@ -84,6 +86,7 @@ fn make_filter(
         FilterKind::Ecs(config) => Filter::Ecs(Box::new(inquiries.ecs(config))),
         FilterKind::Expect(config) => Filter::Expect(Expect::new(config)),
         FilterKind::Grep(config) => Filter::Grep(Grep::new(config)),
+        FilterKind::Lua(config) => Filter::Lua(Lua::new(config)),
         FilterKind::Modify(config) => Filter::Modify(Modify::new(config)),
         FilterKind::Multiline(config) => Filter::Multiline(Multiline::new(config)),
         FilterKind::Nest(config) => Filter::Nest(Nest::new(config)),
@@ -91,6 +94,7 @@ fn make_filter(
         FilterKind::RecordModifier(config) => Filter::RecordModifier(RecordModifier::new(config)),
         FilterKind::RewriteTag(config) => Filter::RewriteTag(RewriteTag::new(config, emitter)),
         FilterKind::Stdout => Filter::Stdout,
+        FilterKind::StreamTask(config) => Filter::StreamTask(StreamTask::new(config)),
         FilterKind::Throttle(config) => Filter::Throttle(Throttle::new(config, clock::now())),
         FilterKind::TypeConverter(config) => Filter::TypeConverter(TypeConverter::new(config)),
     })

@@ -73,6 +73,8 @@ impl InputCounters {
 pub struct FilterCounters {
     /// The instance.
     pub name: String,
+    /// Records that went on as they were because the filter failed.
+    pub failed_records: Counter,
     drop_records: Counter,
     add_records: Counter,
 }

@@ -7,10 +7,11 @@ use prometheus::core::Collector;
 use prometheus::{Encoder, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::odd::OddReason;
-use super::{InputCounters, OutputCounters, Telemetry};
+use super::{FilterCounters, InputCounters, OutputCounters, Telemetry};
 use crate::ledger::{Balance, Reason};
 
 type OfInput = (&'static str, &'static str, fn(&InputCounters) -> u64);
+type OfFilter = (&'static str, &'static str, fn(&FilterCounters) -> u64);
 type OfOutput = (&'static str, &'static str, fn(&OutputCounters) -> u64);
 type OfBalance = (&'static str, &'static str, fn(&Balance) -> u64);
 
@@ -23,6 +24,13 @@ const INPUT_COUNTERS: [OfInput; 4] = [
     }),
     ("firelane_input_waits_total", "Times a reader waited for memory", |one| one.waits.get()),
 ];
+
+/// Counters of a filter, label `filter`.
+const FILTER_COUNTERS: [OfFilter; 1] = [(
+    "firelane_filter_failed_records_total",
+    "Records that went on as they were because the filter failed",
+    |one| one.failed_records.get(),
+)];
 
 /// Counters of an output, label `output`.
 const OUTPUT_COUNTERS: [OfOutput; 9] = [
@@ -70,6 +78,7 @@ pub(super) fn render(telemetry: &Telemetry) -> String {
 fn collect(telemetry: &Telemetry) -> prometheus::Result<Registry> {
     let registry = Registry::new();
     inputs(telemetry, &registry)?;
+    filters(telemetry, &registry)?;
     outputs(telemetry, &registry)?;
     ledger(telemetry, &registry)?;
     gauge(&registry, "firelane_budget_bytes", "Bytes of the memory budget", {
@@ -108,6 +117,16 @@ fn inputs(telemetry: &Telemetry, registry: &Registry) -> prometheus::Result<()> 
         }
     }
     register(registry, open)
+}
+
+fn filters(telemetry: &Telemetry, registry: &Registry) -> prometheus::Result<()> {
+    for (name, help, value) in FILTER_COUNTERS {
+        let family = counters(registry, name, help, &["filter"])?;
+        for filter in &telemetry.filters {
+            family.with_label_values(&[&filter.name]).inc_by(value(filter));
+        }
+    }
+    Ok(())
 }
 
 fn outputs(telemetry: &Telemetry, registry: &Registry) -> prometheus::Result<()> {

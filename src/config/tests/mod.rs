@@ -18,6 +18,8 @@ mod multiline_parsers;
 mod options;
 mod parsers;
 mod processors;
+mod scripts;
+mod streams;
 
 fn environment(extra: &[(&str, &str)]) -> Environment {
     let fixed = [("AWS_REGION", "us-east-1"), ("HOSTNAME", "host-1")];

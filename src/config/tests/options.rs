@@ -12,6 +12,7 @@ fn needed(plugin: &str) -> &'static str {
         "nest" => "operation lift\nnested_under k",
         "type_converter" => "int_key a b string",
         "multiline" => "multiline.parser java\nmultiline.key_content log",
+        "lua" => "code function f() end\ncall f",
         "parser" => "key_name log\nparser p",
         _ => "",
     }

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::machine::Clock;
 use super::program::{CODE, Manner, Program, Script, StartError};
+use crate::clock;
 use crate::option::{Fault, Kind, Options, Row, Table};
 
 /// Options of its own.
@@ -40,8 +40,14 @@ pub struct Surroundings<'a> {
     pub read: &'a dyn Fn(&str) -> Result<Script, Fault>,
     /// Variables of the configuration, for the script.
     pub variables: &'a [(String, String)],
-    /// Says what time it is.
-    pub clock: Clock,
+}
+
+/// What it does, for people.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (script, call) = self.program.names();
+        write!(f, "calls {call} of {script}")
+    }
 }
 
 impl fmt::Debug for Surroundings<'_> {
@@ -74,7 +80,7 @@ impl Config {
         if options.is_refused() {
             return None;
         }
-        match Program::start(&script, manner, around.variables, around.clock) {
+        match Program::start(&script, manner, around.variables, clock::now) {
             Ok(program) => Some(Self { program }),
             Err(error) => {
                 let at = match error {
@@ -124,7 +130,7 @@ mod tests {
                 error: Arc::new(io::ErrorKind::NotFound.into()),
             }),
         };
-        let around = Surroundings { read: &read, variables: &[], clock: crate::clock::now };
+        let around = Surroundings { read: &read, variables: &[] };
         let config = Config::from_options(&mut options, &around);
         let problems = options.into_report().problems;
         config.ok_or_else(|| problems.iter().map(ToString::to_string).collect())

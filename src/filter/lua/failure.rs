@@ -82,6 +82,7 @@ impl Failure {
     }
 
     /// In the words of the script, of which the first line counts: the rest is its stack.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::CallbackError { cause, .. } => Self::of(cause),

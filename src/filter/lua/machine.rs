@@ -89,6 +89,7 @@ fn look_at_time(lua: &Lua) -> mlua::Result<VmState> {
 }
 
 /// `debug.traceback`, as far as handlers of errors use it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
 fn traceback(lua: &Lua, message: Value) -> mlua::Result<Value> {
     let text = match &message {
         Value::String(text) => Some(text.to_string_lossy()),

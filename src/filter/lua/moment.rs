@@ -55,6 +55,7 @@ fn seconds_of(seconds: i64, nanos: i64) -> f64 {
 }
 
 /// The number that a value is, also if it is text, as Lua itself takes it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
 #[expect(clippy::cast_precision_loss, reason = "Lua's numbers are doubles")]
 fn float(value: &Value) -> Option<f64> {
     match value {

@@ -197,6 +197,7 @@ impl Inner {
 }
 
 /// The number that the first result is; anything else counts as 0, as in Fluent Bit.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
 fn code(value: &Value) -> i64 {
     match value {
         Value::Integer(code) => *code,

@@ -65,6 +65,7 @@ impl Kinds {
     }
 
     /// The kind that the metatable says, if it says one.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
     fn said(&self, table: &Table) -> mlua::Result<Option<i64>> {
         let Some(meta) = table.metatable() else { return Ok(None) };
         if meta == self.map {
@@ -82,6 +83,7 @@ impl Kinds {
 }
 
 impl Keys {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
     fn of(table: &Table) -> mlua::Result<Self> {
         let mut keys = Self::default();
         table.for_each(|key: Value, _: bool| {

@@ -78,9 +78,12 @@ impl ToRecord<'_> {
             return Err(Failure::TooMany);
         }
         let hint = Hint { carries: false, ..hint };
-        let record = |place: i64| match table.raw_get::<Value>(place)? {
-            Value::Table(table) => self.one(&table, hint),
-            other => Err(Failure::NoTable { found: other.type_name() }),
+        let record = |place: i64| {
+            let element = table.raw_get::<Value>(place)?;
+            let Value::Table(table) = &element else {
+                return Err(Failure::NoTable { found: element.type_name() });
+            };
+            self.one(table, hint)
         };
         (1..=elements).map(record).collect()
     }
@@ -91,6 +94,7 @@ impl ToRecord<'_> {
         Ok(out)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is not ours")]
     fn value(
         &self,
         value: &Value,
@@ -197,9 +201,9 @@ impl ToRecord<'_> {
         let mut written = Vec::new();
         self.value(key, Hint::default(), depth, &mut written)?;
         let known = before.find(&written);
-        let is_wished = |keys: &[String]| match key {
-            Value::String(key) => keys.iter().any(|wished| *wished.as_bytes() == *key.as_bytes()),
-            _ => false,
+        let is_wished = |keys: &[String]| {
+            let Value::String(key) = key else { return false };
+            keys.iter().any(|wished| *wished.as_bytes() == *key.as_bytes())
         };
         let hint = Hint {
             before: known.map(|known| known.value),

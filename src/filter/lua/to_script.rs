@@ -26,13 +26,15 @@ impl ToScript<'_> {
     }
 
     fn value(&self, reader: &mut Reader<'_>, depth: usize) -> mlua::Result<Value> {
-        match token(reader)? {
-            Token::Array(_) | Token::Map(_) if depth == DEPTH_MAX => {
-                Err(Error::runtime("the record has too many tables within one another"))
-            }
-            Token::Array(values) => self.array(reader, values, depth + 1),
-            Token::Map(pairs) => self.map(reader, pairs, depth + 1),
-            scalar => self.scalar(scalar),
+        let token = token(reader)?;
+        let (Token::Array(count) | Token::Map(count)) = token else { return self.scalar(token) };
+        if depth == DEPTH_MAX {
+            return Err(Error::runtime("the record has too many tables within one another"));
+        }
+        if matches!(token, Token::Array(_)) {
+            self.array(reader, count, depth + 1)
+        } else {
+            self.map(reader, count, depth + 1)
         }
     }
 
@@ -45,7 +47,13 @@ impl ToScript<'_> {
             Token::Str(bytes) | Token::Bin(bytes) | Token::Ext(_, bytes) => {
                 Value::String(self.lua.create_string(bytes)?)
             }
-            _ => self.null.clone(),
+            Token::Nil
+            | Token::UInt(_)
+            | Token::Int(_)
+            | Token::F32(_)
+            | Token::F64(_)
+            | Token::Array(_)
+            | Token::Map(_) => self.null.clone(),
         })
     }
 

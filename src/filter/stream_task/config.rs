@@ -2,6 +2,8 @@
 //!
 //! Reference: Fluent Bit's manual, "Stream Processing". Not known here: records.
 
+use std::fmt;
+
 use super::query::{Query, QueryError, Source};
 use crate::chunk::STREAMS;
 use crate::option::{Fault, Kind, Options, Remark, Row, Table};
@@ -58,6 +60,22 @@ pub enum Advice {
     },
 }
 
+/// What it does, for people.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("copies records")?;
+        match (&self.origin, &self.query.source) {
+            (Origin::Nothing, _) => f.write_str(" of nothing")?,
+            (Origin::Input(_), Source::Stream(name)) => write!(f, " of {name}")?,
+            (Origin::Input(_) | Origin::Tag(_), _) => {}
+        }
+        if self.query.condition.is_some() {
+            f.write_str(" that fulfil its condition")?;
+        }
+        write!(f, " to tag {}", self.query.new_tag())
+    }
+}
+
 impl Config {
     /// Reads the options of the task at `place`; `None` if it makes nothing, or after a problem was
     /// reported. `known` are the inputs and the streams of the tasks before it.
@@ -94,7 +112,7 @@ impl Config {
                 found.map_or(Origin::Nothing, |known| Origin::Input(known.input))
             }
         };
-        (!options.is_refused()).then(|| Self { emitter: STREAMS | place, origin, query })
+        (!options.is_refused()).then_some(Self { emitter: STREAMS | place, origin, query })
     }
 }
 

@@ -33,6 +33,7 @@ cases! {
     aws_oomkill_filesystem
     aws_oomkill_filesystem_tcp
     aws_oomkill_memory
+    aws_splitting_log_streams
     conf_bad_bool
     conf_bad_regex
     conf_bad_retry_limit
@@ -134,6 +135,12 @@ cases! {
     grep_regex
     grep_two_exclude
     grep_two_regex
+    lua_code
+    lua_error
+    lua_nil_key
+    lua_split
+    lua_time_table
+    lua_timestamp
     match_both
     match_filters
     match_none
@@ -193,6 +200,7 @@ cases! {
     rt_captures
     rt_keep
     rt_nested_and_missing
+    rt_split_streams
     rt_tag_parts
     svc_endpoints
     svc_filter_stdout

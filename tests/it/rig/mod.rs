@@ -177,10 +177,10 @@ impl Running {
     }
 }
 
-/// received = delivered + merged + dropped + held.
+/// received + made = delivered + merged + dropped + held.
 pub fn balances(balance: &Balance) {
     let ended = balance.delivered + balance.merged + balance.dropped.iter().sum::<u64>();
-    assert_eq!(balance.received, ended + balance.held, "{balance:?}");
+    assert_eq!(balance.received + balance.made, ended + balance.held, "{balance:?}");
 }
 
 /// Waits for a condition; says which one did not come.
