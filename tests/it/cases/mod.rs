@@ -118,6 +118,7 @@ cases! {
     firelens_pattern_agent_test
     firelens_pattern_no_log
     firelens_task_tag
+    firelens_two_outputs_one_container
     firelens_unmatched
     fw_ack
     fw_forward
@@ -133,6 +134,7 @@ cases! {
     grep_non_string
     grep_or
     grep_regex
+    grep_subkey_of_text
     grep_two_exclude
     grep_two_regex
     lua_code
