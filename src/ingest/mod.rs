@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::Buffer;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, REWRITES_MAX};
 use crate::clock;
 use crate::console::Console;
 use crate::filter::Pass;
@@ -27,7 +27,7 @@ pub use stage::Stage;
 
 /// Rounds in which what filters hold is let go at the end: what one lets go may come to another
 /// under a new tag. As many as a chunk may be given new tags, and one.
-const LAST_ROUNDS_MAX: u8 = 17;
+const LAST_ROUNDS_MAX: u8 = REWRITES_MAX + 1;
 
 /// A way out of the ingest: an output's buffer and its account.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ pub(super) fn prints(config: &Config) -> bool {
     let inputs = config.inputs.iter().flat_map(|input| &input.processors);
     let outputs = config.outputs.iter().flat_map(|output| &output.processors);
     let mut filters = config.filters.iter().chain(inputs).chain(outputs);
-    filters.any(|filter| matches!(filter.kind, FilterKind::Stdout))
+    filters.any(|filter| matches!(filter.kind, FilterKind::Stdout | FilterKind::Lua(_)))
         || config.outputs.iter().any(|output| matches!(output.kind, OutputKind::Stdout(_)))
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use mlua::{Error, Function, HookTriggers, Lua, LuaOptions, StdLib, Value, VmState};
+use mlua::{Error, Function, HookTriggers, Lua, LuaOptions, LuaString, StdLib, Value, VmState};
 
 use super::failure::Failure;
 
@@ -15,6 +15,10 @@ pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Instructions after which the time is looked at: some microseconds, but many more where each
 /// calls into a library that does much.
 const LOOK_INSTRUCTIONS: u32 = 1_000;
+
+/// Most bytes that a script may print between two looks at what it printed, inclusive; what is
+/// beyond is left out.
+const PRINTED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Says what time it is: looked at while a script runs.
 pub type Clock = fn() -> Instant;
@@ -34,6 +38,10 @@ struct Meter {
     is_over: bool,
 }
 
+/// What the script has printed; kept within the machine.
+#[derive(Default)]
+struct Printed(Vec<u8>);
+
 impl Machine {
     /// A machine that has run nothing yet.
     pub(super) fn new(clock: Clock) -> Result<Self, Failure> {
@@ -43,12 +51,23 @@ impl Machine {
             Ok(lua.app_data_ref::<Meter>().is_some_and(|meter| meter.is_over))
         })?;
         let traceback = lua.create_function(traceback)?;
+        lua.set_app_data(Printed::default());
+        let write = lua.create_function(|lua, text: LuaString| {
+            print(lua, &text.as_bytes());
+            Ok(())
+        })?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude");
-        let parameters = prelude.call((stopped, traceback))?;
+        let parameters = prelude.call((stopped, traceback, write))?;
         let look = HookTriggers::new().every_nth_instruction(LOOK_INSTRUCTIONS);
         lua.set_global_hook(look, |lua, _| look_at_time(lua))?;
         lua.set_memory_limit(MEMORY_BYTES_MAX)?;
         Ok(Self { lua, clock, parameters })
+    }
+
+    /// What the script has printed since this was last asked.
+    pub(super) fn take_printed(&self) -> Vec<u8> {
+        let printed = self.lua.app_data_mut::<Printed>();
+        printed.map(|mut printed| std::mem::take(&mut printed.0)).unwrap_or_default()
     }
 
     /// How many parameters a function has, without those of `...`.
@@ -76,6 +95,14 @@ impl Machine {
             }
             if is_over { Failure::Time { seconds: time_max.as_secs() } } else { failure }
         })
+    }
+}
+
+fn print(lua: &Lua, text: &[u8]) {
+    let printed = lua.app_data_mut::<Printed>();
+    let Some(mut printed) = printed else { return };
+    if printed.0.len() + text.len() <= PRINTED_BYTES_MAX {
+        printed.0.extend_from_slice(text);
     }
 }
 

@@ -99,6 +99,7 @@ impl Lua {
             }
             made.put(time, record, &answer);
         }
+        pass.printed.append(&mut self.program.take_printed());
         let Made { writer: Some(writer), dropped, more, .. } = made else { return Some(chunk) };
         chunk.permit.receipt.made(more);
         chunk.permit.receipt.dropped(dropped, Reason::Filtered);

@@ -1,9 +1,9 @@
 -- What every script finds before its first line: the rules that keep a call within its time.
--- The arguments: whether the time of the call is up; a text with the stack behind it. The result: how
--- many parameters a function has.
-local stopped, traceback = ...
-local pcall, xpcall, error = pcall, xpcall, error
-local resume = coroutine.resume
+-- The arguments: whether the time of the call is up; a text with the stack behind it; printing a
+-- text. The result: how many parameters a function has.
+local stopped, traceback, write = ...
+local pcall, xpcall, error, tostring, select = pcall, xpcall, error, tostring, select
+local resume, concat = coroutine.resume, table.concat
 
 -- Compiled code would not look at the time.
 jit.off()
@@ -36,7 +36,14 @@ function os.exit() error("os.exit would end the whole router and is not availabl
 debug = { traceback = traceback }
 package.loaded.debug = debug
 
--- What is printed shows at once, also in a pipe.
+-- Nobody waits for whoever reads what is printed.
+function _G.print(...)
+  local count, texts = select("#", ...), { ... }
+  for place = 1, count do texts[place] = tostring(texts[place]) end
+  write(concat(texts, "\t", 1, count) .. "\n")
+end
+
+-- What is written to standard output by other ways shows at once, also in a pipe.
 io.stdout:setvbuf("line")
 
 return function(call) return funcinfo(call).params or 0 end

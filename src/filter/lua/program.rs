@@ -137,6 +137,12 @@ impl Program {
         (&self.0.name, &self.0.manner.call)
     }
 
+    /// What the script has printed since this was last asked.
+    #[must_use]
+    pub fn take_printed(&self) -> Vec<u8> {
+        self.0.machine.take_printed()
+    }
+
     /// Asks the script about a record.
     ///
     /// # Errors

@@ -274,6 +274,22 @@ fn scripts_have_luajits_dialect_and_libraries() {
 }
 
 #[test]
+fn what_a_script_prints_goes_into_the_pass_up_to_a_limit() {
+    let code = "print('begin') function f(tag, t, r) print(r.log, 1, 0.5, nil, true) return 0 end";
+    let mut filter = filter(code);
+    let account = Arc::new(Account::default());
+    let mut pass = pass();
+    let records: &[Fields<'_>] = &[&[("log", "a")], &[("log", "b")]];
+    filter.apply(chunk(&account, "t", records), &mut pass).expect("goes on").delivered();
+    let expected = "begin\na\t1\t0.5\tnil\ttrue\nb\t1\t0.5\tnil\ttrue\n";
+    assert_eq!(String::from_utf8_lossy(&pass.printed), expected);
+    let long = "function f() for _ = 1, 3 do print(('x'):rep(500000)) end return 0 end";
+    let program = start(long, Manner::default(), still);
+    program.call(b"t", EventTime::default(), b"\x80").expect("an answer");
+    assert_eq!(program.take_printed().len(), 2 * 500_001, "a third would be beyond a mebibyte");
+}
+
+#[test]
 fn a_script_cannot_end_the_process() {
     let found = of("function f() os.exit(0) end", "{}");
     assert!(found.contains("os.exit would end the whole router"), "{found}");

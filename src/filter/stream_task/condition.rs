@@ -65,13 +65,19 @@ impl Operand {
 }
 
 impl Field {
+    /// The value, as msgpack. Where the first key's value is no map, it is the value, whatever keys
+    /// follow: so Fluent Bit has it (`flb_sp_key.c`).
+    pub(super) fn get<'r>(&self, record: &'r [u8]) -> Option<&'r [u8]> {
+        let (first, rest) = self.path.split_first()?;
+        let value = map::get(record, first.as_bytes())?;
+        let is_map = matches!(value.first()?, 0x80..=0x8f | 0xde | 0xdf);
+        if is_map { map::get_path(value, rest) } else { Some(value) }
+    }
+
     fn find<'r>(&self, asked: &Asked<'r>) -> Option<Found<'r>> {
-        let added = match self.path.as_slice() {
-            [key] => asked.shared.get(key.as_bytes()),
-            [..] => None,
-        };
-        let own = || map::get_path(asked.record, &self.path).and_then(Found::read);
-        match added {
+        let own = || self.get(asked.record).and_then(Found::read);
+        let first = self.path.first();
+        match first.and_then(|key| asked.shared.get(key.as_bytes())) {
             Some(field) if !field.yields => Some(Found::Text(&field.value)),
             Some(field) => own().or(Some(Found::Text(&field.value))),
             None => own(),
@@ -242,8 +248,8 @@ mod tests {
         assert!(holds("z IS NULL") && !holds("none IS NULL") && holds("none IS NOT NULL"));
         assert!(!holds("none = 1") && holds("none != 1") && !holds("none < 1") && !holds("none"));
         assert!(holds("@record.contains(z)") && holds("@record.contains(l)"));
-        assert!(holds("@record.contains(m['k'])") && !holds("@record.contains(s['k'])"));
-        assert!(!holds("s['k'] = 'abc'"), "a text has no keys");
+        assert!(holds("@record.contains(m['k'])") && !holds("@record.contains(m['x'])"));
+        assert!(holds("s['k'] = 'abc'"), "a path into a text is the text, as in Fluent Bit");
     }
 
     #[test]

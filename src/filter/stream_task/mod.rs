@@ -134,7 +134,7 @@ impl Selected {
                 pairs.for_each(|pair| map.pair_raw(pair.key, pair.value));
             }
             Self::Field(field, name) => {
-                if let Some(value) = map::get_path(record, &field.path) {
+                if let Some(value) = field.get(record) {
                     map.key(name.as_bytes()).raw(value);
                 }
             }
