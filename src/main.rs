@@ -16,7 +16,7 @@ use firelane::sidecar::Sidecar;
 use firelane::telemetry::log;
 use firelane::{clock, healthcheck};
 use tokio::runtime;
-use tracing::Level;
+
 use tracing::level_filters::LevelFilter;
 
 /// Exit status of a sidecar that could not deliver all it held.
@@ -170,7 +170,7 @@ fn status(account: &Account) -> ExitCode {
 #[cfg(feature = "local")]
 fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
     use firelane::local::command::run;
-    let _ = log::start(Level::INFO, None);
+    let _ = log::start(tracing::Level::INFO, None);
     let ended = runtime.block_on(async {
         let mut signals = Signals::install().map_err(|error| error.to_string())?;
         let stopped = async move {
@@ -183,7 +183,7 @@ fn local(runtime: &runtime::Runtime, options: cli::LocalOptions) -> ExitCode {
 
 #[cfg(feature = "local")]
 fn demo(runtime: &runtime::Runtime, options: cli::DemoOptions, started: Instant) -> ExitCode {
-    let _ = log::start(Level::WARN, None);
+    let _ = log::start(tracing::Level::WARN, None);
     match runtime.block_on(firelane::demo::run(&options, &mut io::stdout(), started)) {
         Ok(account) => status(&account),
         Err(error) => fail(&error.to_string()),
