@@ -4,7 +4,7 @@
 //! Authorization Reference. Not known here: what the roles are allowed.
 
 use super::pipeline::Scene;
-use super::target::{flag, number};
+use super::target::{flag, is_open, number};
 
 /// Actions on a resource that a role must be allowed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,7 +40,11 @@ pub(super) fn of_outputs(scene: &Scene<'_>) -> Vec<Permission> {
             }
             None => TASK_ROLE.to_owned(),
         };
-        let mut actions = vec!["logs:CreateLogStream", "logs:PutLogEvents"];
+        let mut actions = vec!["logs:PutLogEvents"];
+        // Only `cloudwatch` has the option; the other always creates its streams.
+        if output.get("auto_create_stream").is_none() || flag(output, "auto_create_stream") {
+            actions.insert(0, "logs:CreateLogStream");
+        }
         if flag(output, "auto_create_group") {
             actions.push("logs:CreateLogGroup");
             if number(output, "log_retention_days").is_some_and(|days| days > 0) {
@@ -50,9 +54,12 @@ pub(super) fn of_outputs(scene: &Scene<'_>) -> Vec<Permission> {
                 actions.push("logs:TagResource");
             }
         }
-        let group = get("log_group_template").or_else(|| get("log_group_name"));
-        let group = group.unwrap_or_else(|| "/ecs/<family>".to_owned());
-        add(&mut all, Permission::new(&role, &actions, format!("log group {group}")));
+        // Where a template or a $(...) gives nothing, the name beside it holds.
+        let name = get("log_group_name").unwrap_or_else(|| "/ecs/<family>".to_owned());
+        let beside = get("default_log_group_name").filter(|_| is_open(&name));
+        for group in get("log_group_template").into_iter().chain([name]).chain(beside) {
+            add(&mut all, Permission::new(&role, &actions, format!("log group {group}")));
+        }
     }
     all
 }

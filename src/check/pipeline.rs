@@ -149,10 +149,22 @@ fn unrouted(scene: &Scene<'_>, ways: &[Way], findings: &mut Vec<Finding>) {
                 Finding::warning(Rule::InputUnrouted, at, what(&format!("input {name}")))
                     .advise("give an output a Match for it, or send it to the output null")
             }
+            (Reason::Rewritten, _) if scene.is_complete && !sample::is_open(&way.sample.tag) => {
+                let what = what(&words::listed(&way.sample.from));
+                Finding::warning(Rule::InputUnrouted, at_filter(scene, &way.sample.from), what)
+                    .advise("give an output a Match for it")
+            }
             _ => continue,
         };
         findings.push(finding);
     }
+}
+
+/// Where the first of some filters is.
+fn at_filter(scene: &Scene<'_>, names: &[String]) -> At {
+    let mut filters = scene.config.filters.iter();
+    let index = filters.position(|filter| names.contains(&filter.name));
+    index.map_or(At::Whole, |index| scene.at(Part::Filter, index))
 }
 
 /// Filters and outputs that no tag meets.
@@ -209,8 +221,10 @@ fn twice(scene: &Scene<'_>, ways: &[Way], findings: &mut Vec<Finding>) {
         let place = |index: &usize| {
             let section = scene.config.origins.section(Part::Output, *index)?;
             let target = target::of(scene, section, &way.sample.tag)?;
-            let Target { group, stream, region, endpoint, role, .. } = target;
-            Some((*index, (group, stream, region, endpoint, role)))
+            let Target { group, group_template, stream, stream_template, .. } = &target;
+            let names = (group_template.clone(), stream_template.clone());
+            let where_to = (target.region.clone(), target.endpoint.clone(), target.role.clone());
+            Some((*index, (group.clone(), stream.clone(), names, where_to)))
         };
         let places: Vec<_> = way.outputs.iter().filter_map(place).collect();
         for (number, (second, target)) in places.iter().enumerate() {

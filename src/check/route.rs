@@ -4,10 +4,11 @@
 //! Matches tags as the router does. Not known here: which tags there are.
 
 use super::pipeline::Scene;
-use super::sample::{self, Reason, Sample, Samples};
+use super::sample::{self, Reason, Sample, Samples, Telling};
 use super::section::Section;
 use super::target;
 use crate::config::{FilterConfig, Part};
+use crate::option::Held;
 
 /// The way of a tag.
 #[derive(Clone, Debug)]
@@ -69,21 +70,29 @@ pub(super) struct Way {
 
 /// Whom each tag meets.
 pub(super) fn ways(scene: &Scene<'_>) -> Vec<Way> {
-    let mut samples = Samples(sample::samples(scene));
+    let mut samples = sample::known(scene);
     let mut ways: Vec<Way> = Vec::new();
-    // Each tag may make others, of which there is a most.
-    while let Some(sample) = samples.0.get(ways.len()).cloned() {
-        let way = way(scene, &sample.tag);
-        for new in rewritten(scene, &way, &sample) {
-            samples.add(new);
-        }
-        ways.push(Way { sample, ..way });
+    explore(scene, &mut samples, &mut ways);
+    for telling in Telling::ALL {
+        sample::add_waited_for(telling, scene, &mut samples);
+        explore(scene, &mut samples, &mut ways);
     }
     // Who gives a tag may have become known after its way.
     for (way, sample) in ways.iter_mut().zip(samples.0) {
         way.sample = sample;
     }
+    ways.sort_by_key(|way| way.sample.reason);
     ways
+}
+
+/// Adds the ways of tags that have none yet, and of those that filters make of them.
+fn explore(scene: &Scene<'_>, samples: &mut Samples, ways: &mut Vec<Way>) {
+    // Each tag may make others, of which there is a most.
+    while let Some(sample) = samples.0.get(ways.len()).cloned() {
+        let way = way(scene, &sample.tag);
+        rewritten(scene, &way, &sample).into_iter().for_each(|new| samples.add(new));
+        ways.push(Way { sample, ..way });
+    }
 }
 
 /// The tags that the filters on a way make.
@@ -91,9 +100,13 @@ fn rewritten(scene: &Scene<'_>, way: &Way, sample: &Sample) -> Vec<Sample> {
     let filters = way.filters.iter();
     let filters = filters.filter_map(|index| scene.config.origins.section(Part::Filter, *index));
     let mut found = Vec::new();
-    for filter in filters.filter(|filter| filter.plugin == "rewrite_tag") {
-        let rules = filter.held.iter().filter(|held| held.row.name == "rule");
-        for tag in rules.filter_map(|rule| sample::rewritten(&rule.value, &sample.tag)) {
+    for filter in filters {
+        let tag = |held: &Held| match (filter.plugin.as_str(), held.row.name) {
+            ("rewrite_tag", "rule") => sample::rewritten(&held.value, &sample.tag),
+            ("stream_task", "exec") => sample::of_query(&held.value),
+            _ => None,
+        };
+        for tag in filter.held.iter().filter_map(tag) {
             let (from, reason) = (vec![filter.name.clone()], Reason::Rewritten);
             found.push(Sample { tag, container: None, from, reason });
         }

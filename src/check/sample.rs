@@ -62,13 +62,18 @@ pub(super) fn shown(text: &str) -> String {
         .replace(CONTAINER, CONTAINER_SHOWN)
 }
 
+/// Whether a part of a tag is not known.
+pub(super) fn is_open(tag: &str) -> bool {
+    tag.contains(OPEN)
+}
+
 /// The tag that the ECS agent makes for a container.
 pub(super) fn of_container(name: &str) -> String {
     format!("{name}{AGENT_SEPARATOR}{TASK_ID}")
 }
 
-/// The tags to tell the way of, without those that filters make of them.
-pub(super) fn samples(scene: &Scene<'_>) -> Vec<Sample> {
+/// The tags that are known: without those that filters make of them.
+pub(super) fn known(scene: &Scene<'_>) -> Samples {
     let config = scene.config;
     let peers = peers(config);
     let mut found = Samples::default();
@@ -91,12 +96,7 @@ pub(super) fn samples(scene: &Scene<'_>) -> Vec<Sample> {
             found.add(Sample { tag, container: None, from, reason: Reason::Input(index) });
         }
     }
-    // Of a task the containers are known; else those that are waited for show what is expected.
-    if scene.containers.is_none() && !peers.is_empty() {
-        of_patterns(config, &peers, &mut found);
-    }
-    found.0.sort_by_key(|sample| sample.reason);
-    found.0
+    found
 }
 
 /// The inputs whose peers choose the tag.
@@ -105,22 +105,48 @@ fn peers(config: &Config) -> Vec<String> {
     inputs.map(|input| input.name.clone()).collect()
 }
 
-/// A tag for each output's pattern that no tag matches yet. `*` adds one only where nothing else is
-/// known.
-fn of_patterns(config: &Config, peers: &[String], found: &mut Samples) {
-    let patterns = config.outputs.iter().filter_map(|output| output.matches.pattern());
-    let (wide, narrow): (Vec<_>, Vec<_>) =
-        patterns.partition(|pattern| pattern.chars().all(|c| c == '*'));
-    for pattern in narrow {
-        let matcher = TagPattern::new(pattern);
-        if !found.0.iter().any(|sample| matcher.matches(sample.tag.as_bytes())) {
-            found.add(of_pattern(pattern, peers));
+/// A kind of pattern, in the order in which they tell of tags.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Telling {
+    /// `app-firelens*` names a container.
+    Container,
+    /// Any other with a text in it.
+    Text,
+    /// `*` tells nothing, and stands for some container where no other tag is known.
+    Nothing,
+}
+
+impl Telling {
+    /// Every kind. What one tells may be what another waits for, so they are asked in turn.
+    pub(super) const ALL: [Self; 3] = [Self::Container, Self::Text, Self::Nothing];
+
+    fn of(pattern: &str) -> Self {
+        match tag_of_pattern(pattern) {
+            _ if pattern.chars().all(|c| c == '*') => Self::Nothing,
+            (_, Some(_)) => Self::Container,
+            (_, None) => Self::Text,
         }
     }
-    // The tags of inputs are all that those give; peers give others.
-    let has_any = found.0.iter().any(|sample| !matches!(sample.reason, Reason::Input(_)));
-    if let (Some(pattern), false) = (wide.first(), has_any) {
-        found.add(of_pattern(pattern, peers));
+}
+
+/// Adds a tag for each output's pattern of a kind that no tag matches yet. Of a task the containers
+/// are known; else those that are waited for show what is expected.
+pub(super) fn add_waited_for(telling: Telling, scene: &Scene<'_>, samples: &mut Samples) {
+    let peers = peers(scene.config);
+    if scene.containers.is_some() || peers.is_empty() {
+        return;
+    }
+    let patterns = scene.config.outputs.iter().filter_map(|output| output.matches.pattern());
+    for pattern in patterns.filter(|pattern| Telling::of(pattern) == telling) {
+        let matcher = TagPattern::new(pattern);
+        // The tags of inputs are all that those give; peers give others.
+        let counts = |sample: &&Sample| {
+            telling != Telling::Nothing || !matches!(sample.reason, Reason::Input(_))
+        };
+        let mut told = samples.0.iter().filter(counts);
+        if !told.any(|sample| matcher.matches(sample.tag.as_bytes())) {
+            samples.add(of_pattern(pattern, &peers));
+        }
     }
 }
 
@@ -149,6 +175,16 @@ fn tag_of_pattern(pattern: &str) -> (String, Option<String>) {
 pub(super) fn rewritten(rule: &str, tag: &str) -> Option<String> {
     let words = tokens::split(rule, 4);
     Some(filled(words.get(2)?, tag, |_path| OPEN.to_owned()))
+}
+
+/// The tag that a stream task gives its records: `CREATE STREAM s WITH (tag='new') AS SELECT …`.
+pub(super) fn of_query(query: &str) -> Option<String> {
+    let lower = query.to_ascii_lowercase();
+    let (before, _) = lower.split_once("tag")?;
+    let after = query.get(before.len() + "tag".len()..)?;
+    let value = after.trim_start().strip_prefix('=')?.trim_start();
+    let quoted = value.strip_prefix('\'').or_else(|| value.strip_prefix('"'))?;
+    quoted.split(['\'', '"']).next().map(str::to_owned)
 }
 
 /// A template with the tag in it: `$TAG`, `$TAG[1]`. What `open` makes of a path stands in the place
@@ -183,7 +219,7 @@ fn accessor(text: &str) -> (&str, &str, &str) {
 }
 
 /// The part of a tag between dots that `[1]` names.
-fn part<'a>(tag: &'a str, index: &str) -> &'a str {
+pub(super) fn part<'a>(tag: &'a str, index: &str) -> &'a str {
     let index = index.trim_matches(['[', ']']).parse().ok();
     index.and_then(|index| tag.split('.').nth(index)).unwrap_or_default()
 }
@@ -244,10 +280,17 @@ mod tests {
         assert_eq!(filled("$$ $"), "$$ $");
     }
 
+    #[test]
+    fn a_stream_task_names_its_tag() {
+        let query = "CREATE STREAM s WITH (Tag = 'new.tag') AS SELECT * FROM TAG:'app*';";
+        assert_eq!(of_query(query).as_deref(), Some("new.tag"));
+        assert_eq!(of_query("SELECT * FROM TAG:'app*';"), None);
+    }
+
     proptest::proptest! {
         #[test]
-        fn no_rule_makes_it_panic(rule in "[$a-zTAG0-9\\[\\] \".é]{0,24}") {
-            let _ = rewritten(&rule, "a.b");
+        fn no_rule_makes_it_panic(rule in "[$a-zTAG0-9\\[\\] =\"'.é]{0,24}") {
+            let _ = (rewritten(&rule, "a.b"), of_query(&rule));
         }
     }
 }

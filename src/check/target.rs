@@ -9,7 +9,7 @@ use super::pipeline::Scene;
 use super::{sample, words};
 use crate::config::SectionOrigins;
 use crate::ecs::snapshot::name_in_tag;
-use crate::option::{Value, parse};
+use crate::option::{Held, Value, parse};
 use crate::output::cloudwatch_logs::target::Target as Names;
 
 /// Where an output puts the records of a tag.
@@ -89,25 +89,34 @@ pub(super) fn of(scene: &Scene<'_>, output: &SectionOrigins, tag: &str) -> Optio
         return None;
     }
     let get = |option| scene.shown.get(output, option);
-    let stream = match (get("log_stream_name"), get("log_stream_prefix")) {
-        (Some(name), _) => of_go_template(&name, tag),
-        (None, Some(prefix)) => format!("{prefix}{tag}"),
-        (None, None) => format!("{}/<task id>", name_in_tag(tag).unwrap_or(tag)),
+    let of_group = |name: &str| cleaned(&sample::shown(name), |part| Names::new(part, "").group);
+    let of_stream = |name: &str| cleaned(&sample::shown(name), |part| Names::new("", part).stream);
+    let (group, group_template) = match (get("log_group_name"), get("log_group_template")) {
+        (Some(name), None) if is_open(&name) => {
+            (get("default_log_group_name").unwrap_or_default(), Some(name))
+        }
+        (name, template) => (name.unwrap_or_else(|| "/ecs/<family>".to_owned()), template),
     };
-    let group = get("log_group_name").map(|name| of_go_template(&name, tag));
-    let group = group.unwrap_or_else(|| "/ecs/<family>".to_owned());
-    let group = cleaned(&sample::shown(&group), |part| Names::new(part, "").group);
-    let stream = cleaned(&sample::shown(&stream), |part| Names::new("", part).stream);
-    let by_template = |option, clean: &dyn Fn(&str) -> String| {
-        let template = get(option)?;
+    let of_tag = || match get("log_stream_prefix") {
+        Some(prefix) => format!("{prefix}{tag}"),
+        None => format!("{}/<task id>", name_in_tag(tag).unwrap_or(tag)),
+    };
+    let (stream, stream_template) = match (get("log_stream_name"), get("log_stream_template")) {
+        (Some(name), None) if is_open(&name) => {
+            (get("default_log_stream_name").unwrap_or_default(), Some(name))
+        }
+        (name, template) => (name.unwrap_or_else(of_tag), template),
+    };
+    let by_template = |template: Option<String>, clean: &dyn Fn(&str) -> String| {
+        let template = template?;
         let name = sample::filled(&template, tag, |path| format!("<{path}>"));
-        Some(ByTemplate { name: cleaned(&sample::shown(&name), clean), template })
+        Some(ByTemplate { name: clean(&of_go_template(&name, tag)), template })
     };
     Some(Target {
-        group,
-        stream,
-        group_template: by_template("log_group_template", &|part| Names::new(part, "").group),
-        stream_template: by_template("log_stream_template", &|part| Names::new("", part).stream),
+        group: of_group(&of_go_template(&group, tag)),
+        stream: of_stream(&of_go_template(&stream, tag)),
+        group_template: by_template(group_template, &of_group),
+        stream_template: by_template(stream_template, &of_stream),
         region: get("region"),
         endpoint: get("endpoint"),
         role: get("role_arn"),
@@ -118,34 +127,54 @@ pub(super) fn of(scene: &Scene<'_>, output: &SectionOrigins, tag: &str) -> Optio
     })
 }
 
-/// Whether a boolean option of a section is on.
+/// Whether a name of the plugin `cloudwatch` has a part that may have no value.
+pub(super) fn is_open(name: &str) -> bool {
+    let parts = name.split("$(").skip(1);
+    let mut names = parts.map(|part| part.split([')', '[']).next().unwrap_or_default());
+    names.any(|name| !["tag", "uuid"].contains(&name))
+}
+
+/// Whether an option of a section is on. The plugin `cloudwatch` reads all of its own as text.
 pub(super) fn flag(section: &SectionOrigins, option: &str) -> bool {
-    let held = section.get(option);
-    let value = held.and_then(|held| parse(held.row.kind, &held.value));
-    value.is_some_and(|parsed| parsed.value == Value::Bool(true))
+    match section.get(option).and_then(value) {
+        Some(Value::Bool(is_on)) => is_on,
+        Some(Value::Text(text)) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
 }
 
 /// The value of an option that is a whole number.
 pub(super) fn number(section: &SectionOrigins, option: &str) -> Option<u64> {
-    let held = section.get(option)?;
-    match parse(held.row.kind, &held.value)?.value {
+    match section.get(option).and_then(value)? {
         Value::Integer(number) => u64::try_from(number).ok(),
         Value::Bytes(number) => Some(number),
-        Value::Bool(_) | Value::Seconds(_) | Value::Text(_) | Value::List(_) => None,
-        Value::RetryLimit(_) => None,
+        Value::Text(text) => text.trim().parse().ok(),
+        Value::Bool(_) | Value::Seconds(_) | Value::List(_) | Value::RetryLimit(_) => None,
     }
 }
 
-/// `$(tag)` and what else the Go plugin `cloudwatch` knows, as far as it is known beforehand.
+fn value(held: &Held) -> Option<Value> {
+    parse(held.row.kind, &held.value).map(|parsed| parsed.value)
+}
+
+/// `$(tag)` and what else the plugin `cloudwatch` knows. What is not known beforehand stands in
+/// angle brackets.
 fn of_go_template(name: &str, tag: &str) -> String {
-    let known = [
-        ("$(tag)", tag),
-        ("$(ecs_task_id)", "<task id>"),
-        ("$(ecs_cluster)", "<cluster>"),
-        ("$(ecs_task_arn)", "<task arn>"),
-        ("$(uuid)", "<random id>"),
-    ];
-    known.iter().fold(name.to_owned(), |text, (variable, value)| text.replace(variable, value))
+    let mut text = String::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once("$(") {
+        let Some((inside, after)) = after.split_once(')') else { break };
+        text += before;
+        text += &match inside.split_once('[') {
+            None if inside == "tag" => tag.to_owned(),
+            None if inside == "uuid" => "<random id>".to_owned(),
+            None => format!("<{}>", inside.trim_start_matches("ecs_").replace('_', " ")),
+            Some(("tag", index)) => sample::part(tag, index).to_owned(),
+            Some(_) => format!("<{inside}>"),
+        };
+        rest = after;
+    }
+    text + rest
 }
 
 /// The name as the service gets it. What is open stands in brackets and stays as it is.
@@ -179,6 +208,13 @@ mod tests {
 
     #[test]
     fn what_the_go_plugin_knows_of_the_tag_is_put_in() {
-        assert_eq!(of_go_template("/x/$(tag)/$(ecs_task_id)", "a.b"), "/x/a.b/<task id>");
+        let filled = |name| of_go_template(name, "a.b");
+        assert_eq!(filled("/x/$(tag)/$(tag[1])/$(ecs_task_id)"), "/x/a.b/b/<task id>");
+        assert_eq!(
+            filled("$(ecs_cluster)-$(k['x'])-$(uuid)$("),
+            "<cluster>-<k['x']>-<random id>$("
+        );
+        assert!(is_open("$(tag)-$(ecs_cluster)") && is_open("$(k['x'])"));
+        assert!(!is_open("$(tag[1])-$(uuid)") && !is_open("plain"));
     }
 }

@@ -4,6 +4,7 @@
 //! the command line. Not known here: what their queries say.
 
 use super::expand::Expanded;
+use super::origins::{Part, SectionOrigins};
 use super::raw::SectionKind;
 use super::{Config, FilterConfig, FilterKind};
 use crate::filter::stream_task::config::{self, Known, Origin};
@@ -25,6 +26,8 @@ pub(super) fn add(tasks: Vec<Expanded>, mut config: Config, report: &mut Report)
         let mut options = read(task);
         let name = options.text("name").unwrap_or_default();
         let task = config::Config::from_options(&mut options, place, &known);
+        let at = (Part::Filter, config.filters.len());
+        let origins = SectionOrigins::new(at, &name, &options, None);
         report.append(options.into_report());
         let Some(task) = task else { continue };
         known.push(Known { name: task.query.stream.clone(), input: task.emitter });
@@ -34,6 +37,8 @@ pub(super) fn add(tasks: Vec<Expanded>, mut config: Config, report: &mut Report)
         };
         // Without a regular expression there is nothing that could be wrong.
         let matches = TagMatch::new(pattern, None).ok().filter(|_| pattern.is_some());
+        let plugin = "stream_task".to_owned();
+        config.origins.sections.push(SectionOrigins { plugin, ..origins });
         config.filters.push(FilterConfig {
             name,
             matches: matches.unwrap_or_else(TagMatch::everything),

@@ -1,5 +1,5 @@
-//! Whole reports. Each folder of `tests/golden/check` has a `fluent-bit.conf` or a
-//! `task-definition.json`, perhaps an `external.conf`, and the report as `report.txt` or
+//! Whole reports. Each folder of `tests/golden/check` has a `fluent-bit.conf`, a `fluent-bit.yaml`
+//! or a `task-definition.json`, perhaps an `external.conf`, and the report as `report.txt` or
 //! `report.json`.
 //!
 //! Lines of defaults are left out, so that a new option of a plugin does not change every report.
@@ -39,7 +39,8 @@ fn reports_are_as_they_were() {
         let report = if has("task-definition.json") {
             run("task-definition.json", has("external.conf").then_some("external.conf"), &files)
         } else {
-            let file = has("fluent-bit.conf").then(|| PathBuf::from("fluent-bit.conf"));
+            let file = ["fluent-bit.conf", "fluent-bit.yaml"].into_iter().find(|file| has(file));
+            let file = file.map(PathBuf::from);
             let request = Request { file, ..Request::default() };
             check::run(&request, &files, &environment(&VARIABLES))
         };
