@@ -7,15 +7,25 @@ use super::msgpack::{Reader, Token};
 /// Containers in each other that are written; what is deeper becomes null.
 pub const DEPTH_MAX: usize = 128;
 
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Within {
+    /// In a value.
+    Value,
+    /// In a key, whose text is escaped once more.
+    Key,
+}
+
 /// Appends `value` as JSON. Bytes that are no UTF-8 become U+FFFD, floats that are no numbers null,
-/// extension types null, keys that are no text the JSON of what they are.
+/// extension types null, keys that are no text the JSON of what they are. A map or an array that is a
+/// key within a key is null: each such key would double its backslashes.
 ///
 /// `None`: it is no whole value; what `out` got by then stays.
 pub fn write(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    next(&mut Reader::new(value), out, 0)
+    next(&mut Reader::new(value), out, Within::Value, 0)
 }
 
-fn next(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Option<()> {
+fn next(reader: &mut Reader<'_>, out: &mut Vec<u8>, within: Within, depth: usize) -> Option<()> {
     if depth > DEPTH_MAX {
         reader.skip_value().ok()?;
         out.extend_from_slice(b"null");
@@ -33,7 +43,7 @@ fn next(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Option<()> 
             out.push(b'[');
             for place in 0..values {
                 separate(place, out);
-                next(reader, out, depth + 1)?;
+                next(reader, out, within, depth + 1)?;
             }
             out.push(b']');
         }
@@ -41,9 +51,9 @@ fn next(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Option<()> 
             out.push(b'{');
             for place in 0..pairs {
                 separate(place, out);
-                key(reader, out, depth + 1)?;
+                key(reader, out, within, depth + 1)?;
                 out.push(b':');
-                next(reader, out, depth + 1)?;
+                next(reader, out, within, depth + 1)?;
             }
             out.push(b'}');
         }
@@ -57,13 +67,17 @@ fn separate(place: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Option<()> {
+fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>, within: Within, depth: usize) -> Option<()> {
     let key = reader.skip_value().ok()?;
-    if let Token::Str(text) | Token::Bin(text) = Reader::new(key).token().ok()? {
+    let token = Reader::new(key).token().ok()?;
+    if let Token::Str(text) | Token::Bin(text) = token {
         return string(text, out);
     }
+    if within == Within::Key && matches!(token, Token::Map(_) | Token::Array(_)) {
+        return string(b"null", out);
+    }
     let mut json = Vec::new();
-    next(&mut Reader::new(key), &mut json, depth)?;
+    next(&mut Reader::new(key), &mut json, Within::Key, depth)?;
     string(&json, out)
 }
 
@@ -95,6 +109,13 @@ mod tests {
         let nested = |depth: usize| json(&[vec![0x91; depth], vec![0x05]].concat()).expect("whole");
         assert!(nested(DEPTH_MAX).contains('5'));
         assert!(nested(DEPTH_MAX + 1).contains("null"));
+    }
+
+    #[test]
+    fn keys_within_keys_do_not_multiply_their_backslashes() {
+        let keys = |depth: usize| [vec![0x81; depth], vec![0xc0], vec![0x01; depth]].concat();
+        assert_eq!(json(&keys(2)).as_deref(), Some(r#"{"{\"null\":1}":1}"#));
+        assert_eq!(json(&keys(60)).as_deref(), Some(r#"{"{\"null\":1}":1}"#));
     }
 
     proptest::proptest! {

@@ -13,6 +13,7 @@ use crate::output::cloudwatch_logs::escape::escape_as_go;
 use crate::output::cloudwatch_logs::field::Value;
 use crate::record::chunk::RECORD_DEPTH_MAX;
 use crate::record::fields::SharedFields;
+use crate::record::json_out;
 use crate::record::map;
 use crate::record::msgpack::{Reader, Token};
 
@@ -209,10 +210,9 @@ fn gather<'r: 'p, 's: 'p, 'p>(
 
 /// The text of a key that is none: its JSON.
 fn key_text(key: &[u8]) -> Option<Vec<u8>> {
-    let mut body = b"\"".to_vec();
-    value(key, &mut body)?;
-    body.push(b'"');
-    serde_json::from_slice::<String>(&body).ok().map(String::into_bytes)
+    let mut json = Vec::new();
+    json_out::write(key, &mut json)?;
+    Some(json)
 }
 
 #[cfg(test)]
@@ -356,7 +356,7 @@ mod tests {
             w.str(b"<");
             w.str(b"c");
         });
-        assert_eq!(written(&record, &[]), r#"{"7":"a","[\"\\u003c\"]":"c","true":"b"}"#);
+        assert_eq!(written(&record, &[]), r#"{"7":"a","[\"\u003c\"]":"c","true":"b"}"#);
     }
 
     proptest::proptest! {

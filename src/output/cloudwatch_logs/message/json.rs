@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 
+use crate::record::json_out;
 use crate::record::map::{self, Pair};
 use crate::record::msgpack::{Reader, Token};
 
@@ -157,7 +158,7 @@ impl<'a> Json<'a> {
                 continue;
             }
             self.comma(empty);
-            self.key(pair.key, depth)?;
+            self.key(pair.key)?;
             self.raw(b":");
             self.value(&mut Reader::new(pair.value), depth + 1)?;
         }
@@ -196,12 +197,14 @@ impl<'a> Json<'a> {
     }
 
     /// A key that is no text becomes the text of its JSON.
-    fn key(&mut self, key: &[u8], depth: usize) -> Option<()> {
+    fn key(&mut self, key: &[u8]) -> Option<()> {
         if let Token::Str(text) | Token::Bin(text) = Reader::new(key).token().ok()? {
             self.string(text);
             return Some(());
         }
-        self.string(json_text(key, depth + 1)?.as_bytes());
+        let mut json = Vec::new();
+        json_out::write(key, &mut json)?;
+        self.string(&json);
         Some(())
     }
 }
