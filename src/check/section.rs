@@ -3,7 +3,7 @@
 //! Works for any plugin: it reads the tables of options. Not known here: what the options do.
 
 use super::finding::At;
-use super::shown::{Shown, variables};
+use super::shown::{HIDDEN, Shown, is_secret_name, variables};
 use crate::config::{Part, Place, SectionOrigins};
 use crate::option::{Effect, Held};
 
@@ -64,9 +64,12 @@ impl Section {
         shown: &Shown,
         locate: &dyn Fn(&Place) -> At,
     ) -> Self {
+        // `content_modifier` names the field in one option and its value in another.
+        let names_secret = origins.get("key").is_some_and(|key| is_secret_name(&key.value));
+        let hides = |option| names_secret && option == "value";
         let settings = origins.held.iter().map(|held| Setting {
             option: held.row.name,
-            value: shown.value(held),
+            value: if hides(held.row.name) { HIDDEN.to_owned() } else { shown.value(held) },
             origin: origin(held, locate),
             has_effect: held.row.effect == Effect::Full,
         });

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Environment, Origins, SectionOrigins};
-use crate::option::{Held, Kind, Subject};
+use crate::option::{Held, Kind, Subject, tokens};
 
 /// In place of what is hidden.
 pub(super) const HIDDEN: &str = "***";
@@ -102,8 +102,10 @@ impl Shown {
         Self { set_variables: BTreeSet::new(), secrets: secrets.collect() }
     }
 
-    /// Takes the variables that the files themselves set, which hold what anyone can read there.
-    pub(super) fn with_set(self, origins: &Origins) -> Self {
+    /// Takes the variables that the files themselves set, which hold what anyone can read there, and
+    /// those whose values are in files of their own, which nobody else is to read.
+    pub(super) fn with_set(mut self, origins: &Origins) -> Self {
+        self.secrets.extend(origins.file_variables.iter().cloned());
         Self { set_variables: origins.set_variables.clone(), ..self }
     }
 
@@ -150,15 +152,14 @@ impl Shown {
     }
 
     fn is_secret(&self, variable: &str) -> bool {
-        !self.set_variables.contains(variable)
-            && (self.secrets.iter().any(|(name, _)| name == variable) || is_secret_name(variable))
+        self.secrets.iter().any(|(name, _)| name == variable) || is_secret_name(variable)
     }
 }
 
 /// The text without a password in a URL, and without what follows a first word that sounds like a
 /// secret, as in `Authorization Bearer x`.
 fn without_secrets(text: &str) -> String {
-    if let Some((name, value)) = text.split_once([' ', '\t'])
+    if let [name, value] = tokens::split(text, 1).as_slice()
         && is_secret_name(name)
         && !value.trim().is_empty()
     {
@@ -209,6 +210,8 @@ mod tests {
         assert_eq!(value(&KEYED, "hunter2", "hunter2"), HIDDEN);
         let header = "Authorization Bearer hunter2";
         assert_eq!(value(&TEXT, header, header), "Authorization ***");
+        let quoted = r#""my api key" hunter2"#;
+        assert_eq!(value(&TEXT, quoted, quoted), "my api key ***");
         let url = "https://me:hunter2@host/path@x";
         assert_eq!(value(&TEXT, url, url), "https://***@host/path@x");
         assert_eq!(value(&TEXT, "/path plain", "/path plain"), "/path plain");

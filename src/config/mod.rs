@@ -228,7 +228,10 @@ pub fn load_with(
     context.scripts =
         scripts::Scripts::read(&sections, main, &raw.variables, environment, &mut source);
     let mut config = meaning::build(sections, service, &context, &mut report);
-    config.origins.set_variables = raw.variables.into_keys().collect();
+    let (of_files, set): (Vec<_>, Vec<_>) =
+        raw.variables.into_iter().partition(|(name, _)| raw.file_variables.contains(name));
+    config.origins.set_variables = set.into_iter().map(|(name, _)| name).collect();
+    config.origins.file_variables = of_files;
     error::finish(config, report)
 }
 

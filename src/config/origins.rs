@@ -13,8 +13,10 @@ use crate::option::{Held, Options, Place};
 pub struct Origins {
     /// What holds in each section that is in use, in the order of the files; `[SERVICE]` first.
     pub sections: Vec<SectionOrigins>,
-    /// Variables that the files themselves set with `@SET`.
+    /// Variables that the files themselves set with `@SET` or `env`.
     pub set_variables: BTreeSet<String>,
+    /// Variables whose values were read from files of their own, which are secrets as a rule.
+    pub file_variables: Vec<(String, String)>,
 }
 
 /// What holds in a section.

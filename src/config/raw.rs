@@ -4,7 +4,7 @@
 //! them it was. Values are as written, variables not replaced. Not known here: which options there
 //! are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::option::Place;
 
@@ -15,6 +15,8 @@ pub struct RawConfig {
     pub sections: Vec<RawSection>,
     /// Variables of `@SET` and `env`; the last of a name counts, and an empty one is not set.
     pub variables: BTreeMap<String, String>,
+    /// Those of them whose values were read from files of their own.
+    pub file_variables: BTreeSet<String>,
 }
 
 /// A section.

@@ -178,7 +178,10 @@ impl Reader<'_, '_> {
         let value = match text.strip_prefix(FILE_SCHEME).filter(|path| !path.is_empty()) {
             None => text.to_owned(),
             Some(path) => match self.read_value(Path::new(path)) {
-                Ok(value) => value,
+                Ok(value) => {
+                    self.source.raw.file_variables.insert(name.to_owned());
+                    value
+                }
                 Err(fault) => {
                     self.source.refuse(place.clone(), subject("env", name, text), fault);
                     return;

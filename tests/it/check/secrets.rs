@@ -52,6 +52,26 @@ fn configuration(lines: &[String]) -> String {
     text
 }
 
+#[test]
+fn no_secret_of_a_file_that_yaml_reads_is_in_the_report() {
+    let text = "
+env: {NOTE: 'file:///secret', API_TOKEN: hunter2-hunter2}
+pipeline:
+  inputs: [{name: forward, processors: {logs: [
+    {name: content_modifier, action: upsert, key: api_key, value: hunter2-hunter2}]}}]
+  filters: [{name: record_modifier, match: '*', record: ['a ${NOTE}', 'b ${API_TOKEN}']}]
+  outputs: [{name: cloudwatch_logs, match: '*', log_group_name: g, log_stream_prefix: '${NOTE}-'}]
+";
+    let files = Folder::from([
+        (PathBuf::from("f.yaml"), text.as_bytes().to_vec()),
+        (PathBuf::from("/secret"), SECRET.as_bytes().to_vec()),
+    ]);
+    let request = Request { file: Some(PathBuf::from("f.yaml")), ..Request::default() };
+    let report = check::run(&request, &files, &environment(&[]));
+    assert!(report.text().contains("upsert"), "{}", report.text());
+    says_nothing(&report);
+}
+
 proptest! {
     #[test]
     fn no_secret_of_a_configuration_is_in_the_report(
