@@ -282,10 +282,6 @@ impl Ingest {
         match after {
             After::One(chunk) => Some(chunk),
             After::Nothing => None,
-            After::Several(chunks) => {
-                self.work.extend(chunks.into_iter().rev().map(|chunk| (chunk, place)));
-                None
-            }
         }
     }
 }

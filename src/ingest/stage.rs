@@ -8,6 +8,7 @@ use crate::chunk::Chunk;
 use crate::filter::condition::Condition;
 use crate::filter::{Filter, Pass};
 use crate::record::chunk::Entries;
+use crate::record::edit::EntriesWriter;
 use crate::telemetry::FilterCounters;
 
 /// A filter and what it counts.
@@ -28,8 +29,6 @@ pub(super) enum After {
     One(Chunk),
     /// Nothing goes on.
     Nothing,
-    /// It goes on in several chunks, in this order.
-    Several(Vec<Chunk>),
 }
 
 impl Stage {
@@ -43,7 +42,7 @@ impl Stage {
         let filtered = runs
             .into_iter()
             .filter_map(|(holds, run)| if holds { self.filter(run, pass) } else { Some(run) });
-        After::Several(filtered.collect())
+        joined(filtered.collect())
     }
 
     fn filter(&mut self, chunk: Chunk, pass: &mut Pass) -> Option<Chunk> {
@@ -59,6 +58,33 @@ impl Stage {
         }
         kept
     }
+}
+
+/// The runs of one chunk, put together again in their order: each chunk of its own costs memory
+/// that nobody pays for. A filter that appends shared fields did so for some of them only, so these
+/// become their records' own.
+fn joined(runs: Vec<Chunk>) -> After {
+    if runs.len() < 2 {
+        return runs.into_iter().next().map_or(After::Nothing, After::One);
+    }
+    let is_alike = runs.windows(2).all(|pair| match pair {
+        [one, other] => one.shared.is_same(&other.shared),
+        _ => true,
+    });
+    let own = |run: Chunk| if is_alike { run } else { run.with_own_fields() };
+    let mut runs = runs.into_iter().map(own);
+    let Some(mut whole) = runs.next() else { return After::Nothing };
+    let mut records = EntriesWriter::like(&whole.entries);
+    let mut append = |run: &Chunk| {
+        run.entries.iter().for_each(|(time, record)| records.copy(time, record));
+    };
+    append(&whole);
+    for run in runs {
+        append(&run);
+        whole.permit.absorb(run.permit);
+    }
+    whole.entries = Arc::new(records.finish());
+    After::One(whole)
 }
 
 /// The chunk cut where the condition begins or ceases to hold.
@@ -115,11 +141,10 @@ mod tests {
         let records: Vec<_> = values.iter().map(|value| [("a", *value)]).collect();
         let records: Vec<&[_]> = records.iter().map(|record| record.as_slice()).collect();
         let mut pass = Pass::new(crate::clock::now());
-        let After::Several(chunks) = stage().apply(chunk(&account, "t", &records), &mut pass)
-        else {
+        let After::One(chunk) = stage().apply(chunk(&account, "t", &records), &mut pass) else {
             return Vec::new();
         };
-        let lines = chunks.into_iter().flat_map(lines).collect();
+        let lines = lines(chunk);
         assert_eq!(account.balance().held, 0);
         lines
     }
