@@ -124,7 +124,8 @@ impl Filter {
         if let Self::Lua(filter) = self { filter.take_failures() } else { 0 }
     }
 
-    /// Whether it may hold records back and let them go on later.
+    /// Whether it may hold records back and let them go on later: what the three methods below
+    /// are about.
     #[must_use]
     pub fn is_holding(&self) -> bool {
         match self {
@@ -149,75 +150,47 @@ impl Filter {
     /// When something that it holds is to go on, whatever comes.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Instant> {
-        match self {
-            Self::Aws(filter) => filter.wakes_at(),
-            Self::Ecs(filter) => filter.wakes_at(),
-            Self::Multiline(filter) => filter.wakes_at(),
-            Self::Throttle(filter) => filter.wakes_at(),
-            Self::Checklist(_)
-            | Self::ContentModifier(_)
-            | Self::Expect(_)
-            | Self::Grep(_)
-            | Self::Lua(_)
-            | Self::Modify(_)
-            | Self::Nest(_)
-            | Self::Parser(_)
-            | Self::RecordModifier(_)
-            | Self::RewriteTag(_)
-            | Self::Stdout
-            | Self::StreamTask(_)
-            | Self::TypeConverter(_) => None,
+        if let Self::Aws(filter) = self {
+            filter.wakes_at()
+        } else if let Self::Ecs(filter) = self {
+            filter.wakes_at()
+        } else if let Self::Multiline(filter) = self {
+            filter.wakes_at()
+        } else if let Self::Throttle(filter) = self {
+            filter.wakes_at()
+        } else {
+            None
         }
     }
 
     /// What it has held long enough. It goes on after the filter; to be called until `None`.
     #[must_use]
     pub fn expired(&mut self, now: Instant) -> Option<Chunk> {
-        match self {
-            Self::Aws(filter) => filter.expired(now),
-            Self::Ecs(filter) => filter.expired(now),
-            Self::Multiline(filter) => filter.expired(now),
-            Self::Throttle(filter) => {
+        if let Self::Aws(filter) = self {
+            filter.expired(now)
+        } else if let Self::Ecs(filter) = self {
+            filter.expired(now)
+        } else if let Self::Multiline(filter) = self {
+            filter.expired(now)
+        } else {
+            if let Self::Throttle(filter) = self {
                 filter.tell(now);
-                None
             }
-            Self::Checklist(_)
-            | Self::ContentModifier(_)
-            | Self::Expect(_)
-            | Self::Grep(_)
-            | Self::Lua(_)
-            | Self::Modify(_)
-            | Self::Nest(_)
-            | Self::Parser(_)
-            | Self::RecordModifier(_)
-            | Self::RewriteTag(_)
-            | Self::Stdout
-            | Self::StreamTask(_)
-            | Self::TypeConverter(_) => None,
+            None
         }
     }
 
     /// What it still holds at the end. It goes on after the filter; to be called until `None`.
     #[must_use]
     pub fn pending(&mut self) -> Option<Chunk> {
-        match self {
-            Self::Aws(filter) => filter.pending(),
-            Self::Ecs(filter) => filter.pending(),
-            Self::Multiline(filter) => filter.pending(),
-            Self::Checklist(_)
-            | Self::ContentModifier(_)
-            | Self::Expect(_)
-            | Self::Grep(_)
-            | Self::Lua(_)
-            | Self::Modify(_)
-            | Self::Nest(_)
-            | Self::Parser(_)
-            | Self::RecordModifier(_)
-            | Self::RewriteTag(_)
-            | Self::Stdout
-            | Self::StreamTask(_)
-            | Self::Throttle(_)
-            | Self::TypeConverter(_) => None,
+        if let Self::Aws(filter) = self {
+            filter.pending()
+        } else if let Self::Ecs(filter) = self {
+            filter.pending()
+        } else if let Self::Multiline(filter) = self {
+            filter.pending()
+        } else {
+            None
         }
     }
 }

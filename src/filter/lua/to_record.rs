@@ -85,7 +85,18 @@ impl ToRecord<'_> {
             };
             self.one(table, hint)
         };
-        (1..=elements).map(record).collect()
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        for place in 1..=elements {
+            let record = record(place)?;
+            bytes += record.len();
+            // One table may stand in the array many times: the memory of the script is no bound.
+            if bytes > RECORD_BYTES_MAX {
+                return Err(Failure::TooLarge);
+            }
+            records.push(record);
+        }
+        Ok(records)
     }
 
     fn one(&self, table: &Table, hint: Hint<'_>) -> Result<Vec<u8>, Failure> {

@@ -22,6 +22,9 @@ use crate::record::template::Scene;
 
 use config::{Config, Rule};
 
+/// Most new tags that a record may have got to be copied under one more, inclusive: filters that
+/// keep what they copy, and match what the others copied, multiply it with each round.
+const COPY_REWRITES_MAX: u8 = 4;
 /// Most new tags for the records of one chunk: each is a chunk of its own. The records of further
 /// tags go on under their old one, as those do that Fluent Bit's emitter has no room for.
 pub const NEW_TAGS_MAX: usize = 4_096;
@@ -66,6 +69,8 @@ struct Sorted {
     copies: u64,
     /// Records that go on under the old tag because there are too many new ones.
     refused: u64,
+    /// Records that got no copy because they have got too many new tags.
+    uncopied: u64,
 }
 
 impl RewriteTag {
@@ -83,6 +88,9 @@ impl RewriteTag {
         }
         let chunk = if self.looks_at(&chunk.shared) { chunk.with_own_fields() } else { chunk };
         let sorted = self.sort(&chunk);
+        if sorted.uncopied > 0 {
+            self.say_too_often(&chunk.tag);
+        }
         if sorted.groups.is_empty() {
             return Some(chunk);
         }
@@ -109,6 +117,11 @@ impl RewriteTag {
                 sorted.kept.push(*entry);
                 continue;
             };
+            if rule.keeps && chunk.rewrites > COPY_REWRITES_MAX {
+                sorted.kept.push(*entry);
+                sorted.uncopied += 1;
+                continue;
+            }
             name.clear();
             rule.name(record, &chunk.shared, &chunk.tag, &mut name);
             sorted.put(*entry, &name, rule.keeps);
@@ -133,8 +146,8 @@ impl RewriteTag {
     fn say_too_often(&mut self, tag: &Tag) {
         if !std::mem::replace(&mut self.told.too_often, true) {
             tracing::warn!(
-                "rewrite_tag: records of tag {tag} have got a new tag {REWRITES_MAX} times and keep \
-                 this one; rules lead to one another in a circle (said once)"
+                "rewrite_tag: records of tag {tag} have got too many new tags and keep this one; rules \
+                 lead to one another in a circle (said once)"
             );
         }
     }

@@ -112,6 +112,22 @@ fn what_the_filter_emitted_goes_past_it_and_other_filters_bound_the_circle() {
 }
 
 #[test]
+fn a_record_that_has_got_many_new_tags_is_not_copied_under_one_more() {
+    let account = Arc::new(Account::default());
+    let copies = |rewrites| {
+        let mut chunk = chunk(&account, "app", &[&[("log", "a")]]);
+        chunk.rewrites = rewrites;
+        let mut pass = pass();
+        let kept = filter(&["$log ^a x.$TAG true"]).apply(chunk, &mut pass).expect("kept");
+        kept.delivered();
+        let copies = pass.emitted.len();
+        pass.emitted.into_iter().for_each(Chunk::delivered);
+        copies
+    };
+    assert_eq!((copies(COPY_REWRITES_MAX), copies(COPY_REWRITES_MAX + 1)), (1, 0));
+}
+
+#[test]
 fn an_empty_tag_is_none_and_a_long_one_is_cut() {
     assert_eq!(
         of(&["$log ^$ $log false", "$log ^$ t false"], &[&[("log", "")]]),

@@ -264,7 +264,8 @@ impl CloudwatchLogs {
         if again.is_some() {
             return again;
         }
-        let named = self.naming.gives_up_at().filter(|_| !self.unnamed.is_empty());
+        let waits = !self.unnamed.is_empty() && self.naming.is_waiting(clock::now());
+        let named = self.naming.gives_up_at().filter(|_| waits);
         let wake_ats = [self.delivery.wake_at(), named, self.fails_too_long_at()];
         wake_ats.into_iter().flatten().min()
     }

@@ -99,8 +99,9 @@ impl Delivery {
 
     /// Takes what is left of a chunk after others of its records went elsewhere.
     pub fn push_part(&mut self, target: &Arc<Target>, chunk: Chunk, now: Instant) {
+        let was_tight = self.is_tight();
         self.push_piece(target, Piece::part(chunk, Arc::clone(&self.parts)), now);
-        if self.is_tight() {
+        if !was_tight && self.is_tight() {
             // What waits for more would keep others from coming.
             self.reschedule(now, |stream| stream.backoff.failures() == 0);
         }
