@@ -155,7 +155,7 @@ async fn the_binary_needs_nothing_but_what_ecs_sets() {
     process.signal("TERM");
     let (status, said) = process.end().await;
     assert_eq!(status, Some(0), "{said}");
-    assert_eq!(messages(&world, GROUP, "one").len(), 50);
+    assert_eq!(messages(&world, GROUP, "one").len(), 50, "{said}");
     assert_eq!(world.received().violations.len(), 0);
 }
 
