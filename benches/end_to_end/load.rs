@@ -36,6 +36,15 @@ pub(crate) fn arriving(events: u64, options: &Options) -> u64 {
     if is_joined { events.div_ceil(TRACE_LINES) } else { events }
 }
 
+/// How many of these events have a number of their own.
+#[must_use]
+pub(crate) fn numbered(events: u64, options: &Options) -> u64 {
+    match options.lines {
+        Lines::Plain | Lines::Json => events,
+        Lines::Trace => events.div_ceil(TRACE_LINES),
+    }
+}
+
 /// Starts all senders.
 ///
 /// # Errors

@@ -127,7 +127,7 @@ fn counted(row: Row, options: &Options, account: &AccountSummary) -> Row {
         ..row
     };
     for sender in 0..options.connections {
-        let sent = load::arriving(load::events_of(sender, options), options);
+        let sent = load::numbered(load::events_of(sender, options), options);
         let Some(count) = account.sequences.get(&load::id(sender)) else {
             row.missing += sent;
             continue;

@@ -98,7 +98,8 @@ impl Frames {
         let (first, rest) = match lines {
             Lines::Plain => (filled(&format!("INFO {numbered}"), "", line_bytes), None),
             Lines::Json => {
-                let fields = r#"{"level":"info","status":200,"path":"/api/v1/orders","msg":""#;
+                let fields =
+                    r#"{"level":"info","status":200,"path":"/api/v1/orders","msg":"order "#;
                 (filled(&format!("{fields}{numbered}"), "\"}", line_bytes), None)
             }
             Lines::Trace => {
