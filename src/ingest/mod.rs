@@ -22,7 +22,6 @@ use crate::ring::Ring;
 use crate::router::Router;
 use tokio::sync::Notify;
 
-use stage::After;
 pub use stage::Stage;
 
 /// Rounds in which what filters hold is let go at the end: what one lets go may come to another
@@ -271,7 +270,7 @@ impl Ingest {
     }
 
     /// What goes on at once; the rest is put down to be done next, in its order.
-    fn after(&mut self, after: After, place: Place, pass: &mut Pass) -> Option<Chunk> {
+    fn after(&mut self, after: Option<Chunk>, place: Place, pass: &mut Pass) -> Option<Chunk> {
         // Under its new tag a chunk begins at the first filter again; those of one input or output
         // have no tags, so there it goes on behind the filter.
         let next = match place.chain {
@@ -279,10 +278,7 @@ impl Ingest {
             Chain::Input(_) | Chain::Output(_) => place,
         };
         self.work.extend(pass.emitted.drain(..).rev().map(|chunk| (chunk, next)));
-        match after {
-            After::One(chunk) => Some(chunk),
-            After::Nothing => None,
-        }
+        after
     }
 }
 

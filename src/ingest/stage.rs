@@ -22,20 +22,11 @@ pub struct Stage {
     pub counters: Arc<FilterCounters>,
 }
 
-/// What became of a chunk at a stage.
-#[derive(Debug)]
-pub(super) enum After {
-    /// It goes on.
-    One(Chunk),
-    /// Nothing goes on.
-    Nothing,
-}
-
 impl Stage {
     /// Applies the filter to the records that are for it.
-    pub(super) fn apply(&mut self, chunk: Chunk, pass: &mut Pass) -> After {
+    pub(super) fn apply(&mut self, chunk: Chunk, pass: &mut Pass) -> Option<Chunk> {
         let Some(condition) = self.condition.take() else {
-            return self.filter(chunk, pass).map_or(After::Nothing, After::One);
+            return self.filter(chunk, pass);
         };
         let runs = runs(&condition, chunk);
         self.condition = Some(condition);
@@ -63,9 +54,9 @@ impl Stage {
 /// The runs of one chunk, put together again in their order: each chunk of its own costs memory
 /// that nobody pays for. A filter that appends shared fields did so for some of them only, so these
 /// become their records' own.
-fn joined(runs: Vec<Chunk>) -> After {
+fn joined(runs: Vec<Chunk>) -> Option<Chunk> {
     if runs.len() < 2 {
-        return runs.into_iter().next().map_or(After::Nothing, After::One);
+        return runs.into_iter().next();
     }
     let is_alike = runs.windows(2).all(|pair| match pair {
         [one, other] => one.shared.is_same(&other.shared),
@@ -73,7 +64,7 @@ fn joined(runs: Vec<Chunk>) -> After {
     });
     let own = |run: Chunk| if is_alike { run } else { run.with_own_fields() };
     let mut runs = runs.into_iter().map(own);
-    let Some(mut whole) = runs.next() else { return After::Nothing };
+    let mut whole = runs.next()?;
     let mut records = EntriesWriter::like(&whole.entries);
     let mut append = |run: &Chunk| {
         run.entries.iter().for_each(|(time, record)| records.copy(time, record));
@@ -84,7 +75,7 @@ fn joined(runs: Vec<Chunk>) -> After {
         whole.permit.absorb(run.permit);
     }
     whole.entries = Arc::new(records.finish());
-    After::One(whole)
+    Some(whole)
 }
 
 /// The chunk cut where the condition begins or ceases to hold.
@@ -141,7 +132,7 @@ mod tests {
         let records: Vec<_> = values.iter().map(|value| [("a", *value)]).collect();
         let records: Vec<&[_]> = records.iter().map(|record| record.as_slice()).collect();
         let mut pass = Pass::new(crate::clock::now());
-        let After::One(chunk) = stage().apply(chunk(&account, "t", &records), &mut pass) else {
+        let Some(chunk) = stage().apply(chunk(&account, "t", &records), &mut pass) else {
             return Vec::new();
         };
         let lines = lines(chunk);

@@ -169,10 +169,8 @@ impl Encoder<'_> {
             Some(newest) => newest.get(key) == Some(&place),
             None => all.iter().skip(place + 1).all(|later| later.key != key),
         };
-        for (place, pair) in
-            all.iter().enumerate().filter(|(place, pair)| is_last(*place, pair.key))
-        {
-            let _ = place;
+        let lasting = all.iter().enumerate().filter(|(place, pair)| is_last(*place, pair.key));
+        for (_, pair) in lasting {
             if !std::mem::replace(&mut is_first, false) {
                 self.out.push(b',');
             }
