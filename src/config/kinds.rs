@@ -1,25 +1,63 @@
-//! Around the path, config: a filter's options → the filter of the model.
+//! Around the path, config: a plugin's options → the plugin of the model.
 //!
-//! Not known here: where the filter stands, and what else its section says.
+//! Not known here: where the plugin stands, and what else its section says.
 
-use super::FilterKind;
+use super::context::Context;
 use super::parsers::Parsers;
-use super::plugins::Filter;
+use super::plugins::{Filter, Input, Output};
 use super::scripts::Scripts;
+use super::{FilterKind, InputKind, OutputKind};
 use crate::filter::{
     aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
     record_modifier, rewrite_tag, throttle, type_converter,
 };
+use crate::input::{forward, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
+use crate::output::{cloudwatch, cloudwatch_logs, stdout};
 
-/// What filters name, and what is common to them.
+/// What inputs and filters name, and what is common to them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registries<'a> {
     pub(super) parsers: &'a Parsers,
     pub(super) multiline_parsers: &'a Registry,
     pub(super) multiline_bytes_max: usize,
     pub(super) scripts: &'a Scripts,
+}
+
+/// The input; `None` after a problem was reported.
+pub(super) fn input(
+    plugin: Input,
+    options: &mut Options,
+    registries: &Registries<'_>,
+) -> Option<InputKind> {
+    match plugin {
+        Input::Forward => forward::config::Config::from_options(options).map(InputKind::Forward),
+        Input::Tcp => {
+            let find = |name: &str| registries.parsers.get(name);
+            tcp::config::Config::from_options(options, find).map(InputKind::Tcp)
+        }
+    }
+}
+
+/// The output; `None` after a problem was reported.
+pub(super) fn output(
+    plugin: Output,
+    options: &mut Options,
+    context: &Context,
+) -> Option<OutputKind> {
+    match plugin {
+        Output::Null => Some(OutputKind::Null),
+        Output::Stdout => stdout::config::Config::from_options(options).map(OutputKind::Stdout),
+        Output::Cloudwatch => {
+            cloudwatch::config::Config::from_options(options, &context.cloudwatch_logs)
+                .map(|config| OutputKind::Cloudwatch(Box::new(config)))
+        }
+        Output::CloudwatchLogs => {
+            cloudwatch_logs::config::Config::from_options(options, &context.cloudwatch_logs)
+                .map(|config| OutputKind::CloudwatchLogs(Box::new(config)))
+        }
+    }
 }
 
 /// The filter; `None` after a problem was reported.

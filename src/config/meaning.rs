@@ -14,14 +14,11 @@ use super::plugins::{self, Filter, Input, Output, Tables};
 use super::raw::SectionKind;
 use super::service::{self, LogLevel, Service};
 use super::streams;
-use super::{Config, FilterConfig, InputConfig, InputKind, OutputConfig, OutputKind};
+use super::{Config, FilterConfig, InputConfig, OutputConfig};
 use crate::multiline::config::Registry;
 use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
-use crate::output::cloudwatch::config as cloudwatch;
-use crate::output::cloudwatch_logs::config as cloudwatch_logs;
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
-use crate::{input, output};
 
 /// What `[SERVICE]` says.
 #[derive(Debug)]
@@ -161,6 +158,15 @@ impl Builder<'_> {
         }
     }
 
+    fn registries(&self) -> Registries<'_> {
+        Registries {
+            parsers: &self.parsers,
+            multiline_parsers: &self.multiline_parsers,
+            multiline_bytes_max: self.config.service.multiline_bytes_max,
+            scripts: &self.context.scripts,
+        }
+    }
+
     fn input(&mut self, mut section: Expanded) {
         let index = self.inputs;
         self.inputs += 1;
@@ -170,17 +176,8 @@ impl Builder<'_> {
             return;
         };
         let mut options = read(section, plugin.tables());
-        let find = |name: &str| self.parsers.get(name);
-        let (default_name, kind) = match plugin {
-            Input::Forward => (
-                format!("forward.{index}"),
-                input::forward::config::Config::from_options(&mut options).map(InputKind::Forward),
-            ),
-            Input::Tcp => (
-                format!("tcp.{index}"),
-                input::tcp::config::Config::from_options(&mut options, find).map(InputKind::Tcp),
-            ),
-        };
+        let default_name = format!("{}.{index}", plugin.name());
+        let kind = kinds::input(plugin, &mut options, &self.registries());
         if options.bool("tls") {
             // To listen in the clear where encryption is asked for would expose records.
             options.refuse("tls", Fault::UnsupportedOption);
@@ -192,10 +189,8 @@ impl Builder<'_> {
                 options.refuse("storage.type", Fault::invalid(Refusal::NoStoragePath));
             }
         }
-        let own_tag = match plugin {
-            Input::Forward => None,
-            Input::Tcp => Some(default_name.clone()),
-        };
+        // A record of `forward` has a tag of its own.
+        let own_tag = (plugin != Input::Forward).then(|| default_name.clone());
         if let Some(kind) = kind {
             let name = options.text("alias").unwrap_or(default_name);
             let place = (Part::Input, self.config.inputs.len());
@@ -266,13 +261,7 @@ impl Builder<'_> {
         default_name: String,
         groups: Vec<Expanded>,
     ) -> Option<FilterConfig> {
-        let registries = Registries {
-            parsers: &self.parsers,
-            multiline_parsers: &self.multiline_parsers,
-            multiline_bytes_max: self.config.service.multiline_bytes_max,
-            scripts: &self.context.scripts,
-        };
-        let kind = kinds::filter(plugin, &mut options, &registries);
+        let kind = kinds::filter(plugin, &mut options, &self.registries());
         let is_active = options.bool("active");
         if !is_active {
             options.remark("active", Remark::Inactive);
@@ -306,23 +295,8 @@ impl Builder<'_> {
         let policy = if plugin == Output::Cloudwatch { Policy::Proxy } else { Policy::Plugin };
         let Tables { own, shared } = plugin.tables();
         let mut options = Options::read(section, own, shared, policy);
-        let (default_name, kind) = match plugin {
-            Output::Null => (format!("null.{index}"), Some(OutputKind::Null)),
-            Output::Stdout => (
-                format!("stdout.{index}"),
-                output::stdout::config::Config::from_options(&mut options).map(OutputKind::Stdout),
-            ),
-            Output::Cloudwatch => (
-                format!("cloudwatch.{index}"),
-                cloudwatch::Config::from_options(&mut options, &self.context.cloudwatch_logs)
-                    .map(|config| OutputKind::Cloudwatch(Box::new(config))),
-            ),
-            Output::CloudwatchLogs => (
-                format!("cloudwatch_logs.{index}"),
-                cloudwatch_logs::Config::from_options(&mut options, &self.context.cloudwatch_logs)
-                    .map(|config| OutputKind::CloudwatchLogs(Box::new(config))),
-            ),
-        };
+        let default_name = format!("{}.{index}", plugin.name());
+        let kind = kinds::output(plugin, &mut options, self.context);
         if let (Some(kind), Some(mut matches)) = (kind, tag_match(&mut options)) {
             match (matches.is_nothing(), self.is_lone_pair) {
                 (true, true) => matches = TagMatch::everything(),

@@ -48,6 +48,12 @@ pub(super) struct Tables {
 }
 
 impl Input {
+    /// Its name, in lower case.
+    pub(super) fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, plugin)| *plugin == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     pub(super) const ALL: &[(&'static str, Self)] =
         &[("forward", Self::Forward), ("tcp", Self::Tcp)];
 
@@ -215,6 +221,12 @@ impl Filter {
 }
 
 impl Output {
+    /// Its name, in lower case.
+    pub(super) fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, plugin)| *plugin == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     pub(super) const ALL: &[(&'static str, Self)] = &[
         ("null", Self::Null),
         ("stdout", Self::Stdout),

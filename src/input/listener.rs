@@ -14,9 +14,9 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::connection::{Connection, Decoder};
+use super::Intake;
+use super::protocol::Protocol;
 use super::socket::{Peer, Socket};
-use super::{Intake, forward, tcp};
 use crate::record::tag::Tag;
 use crate::telemetry::InputCounters;
 
@@ -41,15 +41,6 @@ enum Bound {
 /// The file of a unix socket, removed when the listener goes.
 #[derive(Debug)]
 struct SocketFile(PathBuf);
-
-/// What is spoken: makes a decoder for each connection.
-#[derive(Clone, Debug)]
-pub enum Protocol {
-    /// Fluent Forward.
-    Forward(forward::decode::DecodeOptions),
-    /// JSON objects or lines.
-    Tcp(tcp::decode::DecodeOptions),
-}
 
 /// Where an input is to listen.
 #[derive(Clone, Debug)]
@@ -149,12 +140,11 @@ impl Listener {
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
-                Ok(socket) => {
-                    let decoder = self.protocol.decoder(&socket.1);
-                    let counters = Arc::clone(&self.counters);
-                    let connection = Connection::new(socket, decoder, intake.clone(), counters);
+                Ok(peer) => {
+                    let (protocol, counters) = (self.protocol.clone(), Arc::clone(&self.counters));
+                    let served = protocol.serve(peer, intake.clone(), counters);
                     connections.spawn(async move {
-                        connection.serve().await;
+                        served.await;
                         drop(place);
                     });
                 }
@@ -177,23 +167,6 @@ impl Bound {
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Socket::Unix(stream), Peer::Unix))
-            }
-        }
-    }
-}
-
-impl Protocol {
-    fn decoder(&self, peer: &Peer) -> Decoder {
-        match self {
-            Self::Forward(options) => {
-                Decoder::Forward(Box::new(forward::decode::Decoder::new(options.clone())))
-            }
-            Self::Tcp(options) => {
-                let mut options = options.clone();
-                if let Some(field) = &mut options.source_address {
-                    field.address = peer.to_string().into();
-                }
-                Decoder::Tcp(Box::new(tcp::decode::Decoder::new(options)))
             }
         }
     }

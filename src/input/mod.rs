@@ -9,8 +9,10 @@ pub mod connection;
 pub mod forward;
 pub mod item;
 pub mod listener;
+pub mod protocol;
 pub mod rest;
 pub mod socket;
+pub mod source;
 pub mod tcp;
 
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use crate::record::fields::SharedFields;
 use crate::ring::{Closed, Ring};
 use crate::telemetry::counters::Counter;
 
-use listener::Listener;
+use source::Source;
 
 /// Bytes of each input's reserve: two reads.
 pub const RESERVE_BYTES: u64 = 128 * 1_024;
@@ -74,11 +76,11 @@ pub struct Intake {
 pub struct Activity {
     last_read: std::sync::Mutex<Option<Instant>>,
     connections: Counter,
-    /// Readers that wait for room: their peers may have more to say.
+    /// Readers that wait for room, or have more to read: reading does not end before they have.
     waiting: Counter,
 }
 
-/// A reader that waits for room, until it is dropped.
+/// A reader that waits for room or has more to read, until it is dropped.
 #[derive(Debug)]
 #[must_use = "it waits no longer than this is kept"]
 pub struct Waiting<'a>(&'a Counter);
@@ -194,7 +196,7 @@ impl Activity {
         self.connections.get() == 0
     }
 
-    /// A reader waits for room from now on.
+    /// A reader waits for room, or has more to read, from now on.
     pub fn waits(&self) -> Waiting<'_> {
         self.waiting.add(1);
         Waiting(&self.waiting)
@@ -207,15 +209,15 @@ impl Activity {
         let last = self.last_read.lock().map_or(Some(now), |last| *last);
         let last = last.map_or(since, |last| last.max(since));
         let is_silent = now.saturating_duration_since(last) >= SILENCE;
-        self.is_alone() || (is_silent && self.waiting.get() == 0)
+        self.waiting.get() == 0 && (self.is_alone() || is_silent)
     }
 }
 
-/// Reads from all listeners until the process stops and the peers are done; then closes the ring.
-pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceiver) {
-    let mut accepting = JoinSet::new();
-    for (input, listener) in (0..).zip(listeners) {
-        accepting.spawn(listener.accept(intake.for_input(input)));
+/// Reads from all sources until the process stops and the peers are done; then closes the ring.
+pub async fn run(sources: Vec<Source>, intake: Intake, mut stop: StopReceiver) {
+    let mut reading = JoinSet::new();
+    for (input, source) in (0..).zip(sources) {
+        reading.spawn(source.run(intake.for_input(input), stop.clone()));
     }
     let stop = stop.stopping().await;
     let last = reading_ends(stop);
@@ -243,7 +245,7 @@ pub async fn run(listeners: Vec<Listener>, intake: Intake, mut stop: StopReceive
     intake.close();
     // Whoever waited for room gives its records their outcome now; then nobody holds any.
     tokio::task::yield_now().await;
-    accepting.shutdown().await;
+    reading.shutdown().await;
 }
 
 fn reading_ends(stop: Stop) -> Option<Instant> {

@@ -3,34 +3,32 @@
 //! No code here is run for a record. Reading has a thread of its own, and so has everything behind
 //! the ring: however busy delivery is, the sockets are read.
 
+mod inputs;
+mod outputs;
 mod stages;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
-use crate::config::{Config, InputConfig, InputKind, OutputConfig, OutputKind};
+use crate::config::Config;
 use crate::console::{Console, Ended};
 use crate::ec2;
-use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
 use crate::ingest::{self, Ingest, Outlet};
-use crate::input::listener::{Address, BindError, Listener, Protocol, default_tag};
-use crate::input::{self, Intake, forward, tcp};
+use crate::input::listener::BindError;
+use crate::input::source::Source;
+use crate::input::{self, Intake};
 use crate::inquiries::Inquiries;
 use crate::ledger::{Balance, Budget};
 use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::Output;
-use crate::output::cloudwatch_logs::plan::Plan;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
-use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
-use crate::output::stdout::{self, Stdout};
 use crate::ring::Ring;
 use crate::router::Router;
 use crate::telemetry::{InputCounters, OutputCounters, Telemetry};
@@ -47,7 +45,7 @@ const PRINT_WAIT: Duration = Duration::from_millis(500);
 /// A pipeline whose sockets are bound.
 #[derive(Debug)]
 pub struct Pipeline {
-    listeners: Vec<Listener>,
+    sources: Vec<Source>,
     intake: Intake,
     ingest: Ingest,
     outputs: Vec<(Output, Arc<Buffer>)>,
@@ -148,13 +146,13 @@ impl Pipeline {
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
         // First, so that peers may connect: what follows takes longer.
-        let mut listeners = Vec::new();
+        let mut sources = Vec::new();
         for mut input in config.inputs {
             let counters = Arc::new(InputCounters::new(&input.name));
             telemetry.inputs.push(Arc::clone(&counters));
             let own = std::mem::take(&mut input.processors);
             processors.push(self::stages(own, &mut inquiries, &mut telemetry)?);
-            listeners.push(listen(input, counters).await?);
+            sources.push(inputs::source(input, counters).await?);
         }
         let alarm = Alarm::default();
         let mut outlets = Vec::new();
@@ -170,31 +168,24 @@ impl Pipeline {
                 account,
             });
             telemetry.outputs.push(Arc::clone(&counters));
-            let around = Surroundings {
+            let around = outputs::Around {
                 counters,
                 budget: budget.clone(),
                 snapshot: snapshot.clone(),
-                enrich: (enrichment == Enrichment::On)
-                    .then(|| Enrich::new(snapshot.clone(), Arc::clone(&refetch))),
+                refetch: (enrichment == Enrichment::On).then(|| Arc::clone(&refetch)),
                 keys: keys.clone(),
                 flush: config.service.flush,
+                escape_unicode: config.service.escape_unicode,
                 alarm: alarm.clone(),
-                retry_limit: output.retry_limit,
+                console: console.as_ref().map(|(console, _)| console.clone()),
                 seed: u64::from(started_unix.subsec_nanos()) ^ outputs.len() as u64,
             };
-            let print = console.as_ref().map(|(console, _)| stdout::Surroundings {
-                counters: Arc::clone(&around.counters),
-                budget: budget.clone(),
-                flush: config.service.flush,
-                escape_unicode: config.service.escape_unicode,
-                console: console.clone(),
-            });
-            outputs.push((make_output(output, around, print).await?, buffer));
+            outputs.push((outputs::output(output, around).await?, buffer));
         }
         let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets)
             .with_waits_for_parts(waits);
         let telemetry = Arc::new(telemetry);
-        Ok(Self { listeners, intake, ingest, outputs, inquiries, telemetry, console, alarm })
+        Ok(Self { sources, intake, ingest, outputs, inquiries, telemetry, console, alarm })
     }
 
     /// What is counted.
@@ -212,8 +203,10 @@ impl Pipeline {
     /// The addresses that are listened on, each with its input's name.
     #[must_use]
     pub fn addresses(&self) -> Vec<(String, String)> {
-        let named = self.listeners.iter().zip(&self.telemetry.inputs);
-        named.map(|(listener, counters)| (counters.name.clone(), listener.address())).collect()
+        let named = self.sources.iter().zip(&self.telemetry.inputs);
+        named
+            .filter_map(|(source, counters)| Some((counters.name.clone(), source.address()?)))
+            .collect()
     }
 
     /// Runs until the process is stopped and everything has its outcome.
@@ -229,7 +222,7 @@ impl Pipeline {
         for (output, buffer) in self.outputs {
             behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
-        let reading = input::run(self.listeners, self.intake, stop);
+        let reading = input::run(self.sources, self.intake, stop);
         tokio::pin!(reading);
         let mut is_reading = true;
         loop {
@@ -317,66 +310,4 @@ pub fn delivery_runtime() -> std::io::Result<Runtime> {
         .thread_name("firelane-out")
         .enable_all()
         .build()
-}
-
-async fn make_output(
-    output: OutputConfig,
-    around: Surroundings,
-    print: Option<stdout::Surroundings>,
-) -> Result<Output, BuildError> {
-    let plan = match (output.kind, print) {
-        (OutputKind::Stdout(config), Some(print)) => {
-            return Ok(Output::Stdout(Box::new(Stdout::new(config, print))));
-        }
-        // There is a console wherever there is such an output.
-        (OutputKind::Null | OutputKind::Stdout(_), _) => return Ok(Output::Null),
-        (OutputKind::Cloudwatch(config), _) => Plan::from(*config),
-        (OutputKind::CloudwatchLogs(config), _) => Plan::from(*config),
-    };
-    let made = CloudwatchLogs::new(plan, around).await;
-    let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
-    Ok(Output::CloudwatchLogs(Box::new(made)))
-}
-
-async fn listen(input: InputConfig, counters: Arc<InputCounters>) -> Result<Listener, BindError> {
-    match input.kind {
-        InputKind::Forward(config) => {
-            let address = match config.listener {
-                forward::config::Listener::Tcp { listen, port } => Address::Tcp(listen, port),
-                forward::config::Listener::Unix { path, mode } => Address::Unix(path, mode),
-            };
-            let options = forward::decode::DecodeOptions {
-                frame_bytes_max: config.frame_bytes_max,
-                tag: input.tag.as_deref().map(Into::into),
-                tag_prefix: config.tag_prefix.as_deref().map(Into::into),
-                ..forward::decode::DecodeOptions::default()
-            };
-            let protocol = Protocol::Forward(options);
-            Listener::bind(address, protocol, config.connections_max, counters).await
-        }
-        InputKind::Tcp(config) => {
-            let address = Address::Tcp(config.listen, config.port);
-            let format = match config.format {
-                tcp::config::Format::Json => tcp::decode::Format::Json,
-                tcp::config::Format::None => {
-                    tcp::decode::Format::None { separator: config.separator.into() }
-                }
-            };
-            // The address is filled in for each peer.
-            let source_address = config
-                .source_address_key
-                .map(|key| tcp::decode::SourceAddress { key: key.into(), address: Bytes::new() });
-            let options = tcp::decode::DecodeOptions {
-                object_bytes_max: config.object_bytes_max,
-                source_address,
-                parser: config.parser,
-                ..tcp::decode::DecodeOptions::new(
-                    format,
-                    default_tag(input.tag.as_deref(), &input.name),
-                )
-            };
-            let protocol = Protocol::Tcp(options);
-            Listener::bind(address, protocol, forward::config::CONNECTIONS_MAX, counters).await
-        }
-    }
 }

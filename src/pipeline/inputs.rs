@@ -1,0 +1,60 @@
+//! Wiring: an input of the configuration, ready to be read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::{InputConfig, InputKind};
+use crate::input::listener::{Address, BindError, Listener, default_tag};
+use crate::input::protocol::Protocol;
+use crate::input::source::Source;
+use crate::input::{forward, tcp};
+use crate::telemetry::InputCounters;
+
+/// Makes an input, with its socket bound where it has one.
+pub(super) async fn source(
+    input: InputConfig,
+    counters: Arc<InputCounters>,
+) -> Result<Source, BindError> {
+    let listener = match input.kind {
+        InputKind::Forward(config) => {
+            let address = match config.listener {
+                forward::config::Listener::Tcp { listen, port } => Address::Tcp(listen, port),
+                forward::config::Listener::Unix { path, mode } => Address::Unix(path, mode),
+            };
+            let options = forward::decode::DecodeOptions {
+                frame_bytes_max: config.frame_bytes_max,
+                tag: input.tag.as_deref().map(Into::into),
+                tag_prefix: config.tag_prefix.as_deref().map(Into::into),
+                ..forward::decode::DecodeOptions::default()
+            };
+            let protocol = Protocol::Forward(options);
+            Listener::bind(address, protocol, config.connections_max, counters).await
+        }
+        InputKind::Tcp(config) => {
+            let address = Address::Tcp(config.listen, config.port);
+            let format = match config.format {
+                tcp::config::Format::Json => tcp::decode::Format::Json,
+                tcp::config::Format::None => {
+                    tcp::decode::Format::None { separator: config.separator.into() }
+                }
+            };
+            // The address is filled in for each peer.
+            let source_address = config
+                .source_address_key
+                .map(|key| tcp::decode::SourceAddress { key: key.into(), address: Bytes::new() });
+            let options = tcp::decode::DecodeOptions {
+                object_bytes_max: config.object_bytes_max,
+                source_address,
+                parser: config.parser,
+                ..tcp::decode::DecodeOptions::new(
+                    format,
+                    default_tag(input.tag.as_deref(), &input.name),
+                )
+            };
+            let protocol = Protocol::Tcp(options);
+            Listener::bind(address, protocol, forward::config::CONNECTIONS_MAX, counters).await
+        }
+    }?;
+    Ok(Source::Listener(Box::new(listener)))
+}

@@ -1,0 +1,82 @@
+//! Wiring: an output of the configuration, ready to run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{BuildError, SnapshotReceiver};
+use crate::config::{OutputConfig, OutputKind};
+use crate::console::Console;
+use crate::ecs::enrich::Enrich;
+use crate::ledger::Budget;
+use crate::lifecycle::Alarm;
+use crate::option::RetryLimit;
+use crate::output::Output;
+use crate::output::cloudwatch_logs::plan::Plan;
+use crate::output::cloudwatch_logs::sender::Keys;
+use crate::output::cloudwatch_logs::{self, CloudwatchLogs};
+use crate::output::stdout::{self, Stdout};
+use crate::telemetry::OutputCounters;
+
+/// What outputs need of the pipeline.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) counters: Arc<OutputCounters>,
+    pub(super) budget: Budget,
+    pub(super) snapshot: SnapshotReceiver,
+    /// Asks for newer metadata, where records get the task's metadata from us.
+    pub(super) refetch: Option<Arc<Notify>>,
+    pub(super) keys: Option<Keys>,
+    pub(super) flush: Duration,
+    pub(super) escape_unicode: bool,
+    pub(super) alarm: Alarm,
+    /// Standard output, if something prints.
+    pub(super) console: Option<Console>,
+    pub(super) seed: u64,
+}
+
+/// Makes an output; nothing is sent yet.
+pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Output, BuildError> {
+    let retry_limit = output.retry_limit;
+    let plan = match output.kind {
+        OutputKind::Null => return Ok(Output::Null),
+        OutputKind::Stdout(config) => {
+            // There is a console wherever there is such an output.
+            let Some(around) = around.printing() else { return Ok(Output::Null) };
+            return Ok(Output::Stdout(Box::new(Stdout::new(config, around))));
+        }
+        OutputKind::Cloudwatch(config) => Plan::from(*config),
+        OutputKind::CloudwatchLogs(config) => Plan::from(*config),
+    };
+    let made = CloudwatchLogs::new(plan, around.cloudwatch_logs(retry_limit)).await;
+    let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
+    Ok(Output::CloudwatchLogs(Box::new(made)))
+}
+
+impl Around {
+    fn printing(self) -> Option<stdout::Surroundings> {
+        Some(stdout::Surroundings {
+            counters: self.counters,
+            budget: self.budget,
+            flush: self.flush,
+            escape_unicode: self.escape_unicode,
+            console: self.console?,
+        })
+    }
+
+    fn cloudwatch_logs(self, retry_limit: RetryLimit) -> cloudwatch_logs::Surroundings {
+        let enrich = self.refetch.map(|refetch| Enrich::new(self.snapshot.clone(), refetch));
+        cloudwatch_logs::Surroundings {
+            counters: self.counters,
+            budget: self.budget,
+            snapshot: self.snapshot,
+            flush: self.flush,
+            alarm: self.alarm,
+            retry_limit,
+            enrich,
+            keys: self.keys,
+            seed: self.seed,
+        }
+    }
+}
