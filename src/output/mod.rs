@@ -5,8 +5,12 @@
 
 pub mod cloudwatch;
 pub mod cloudwatch_logs;
+pub mod courier;
+pub mod dispatch;
 pub mod format;
 pub mod group;
+pub mod incident;
+pub mod losses;
 pub mod null;
 pub mod retry;
 pub mod stdout;

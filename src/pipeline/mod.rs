@@ -175,6 +175,7 @@ impl Pipeline {
                 refetch: (enrichment == Enrichment::On).then(|| Arc::clone(&refetch)),
                 keys: keys.clone(),
                 flush: config.service.flush,
+                retry_limit: output.retry_limit,
                 escape_unicode: config.service.escape_unicode,
                 alarm: alarm.clone(),
                 console: console.as_ref().map(|(console, _)| console.clone()),

@@ -6,12 +6,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{BuildError, SnapshotReceiver};
-use crate::config::{OutputConfig, OutputKind};
+use crate::config::{OutputConfig, OutputKind, RetryLimit};
 use crate::console::Console;
 use crate::ecs::enrich::Enrich;
 use crate::ledger::Budget;
 use crate::lifecycle::Alarm;
-use crate::option::RetryLimit;
 use crate::output::Output;
 use crate::output::cloudwatch_logs::plan::Plan;
 use crate::output::cloudwatch_logs::sender::Keys;
@@ -29,6 +28,7 @@ pub(super) struct Around {
     pub(super) refetch: Option<Arc<Notify>>,
     pub(super) keys: Option<Keys>,
     pub(super) flush: Duration,
+    pub(super) retry_limit: RetryLimit,
     pub(super) escape_unicode: bool,
     pub(super) alarm: Alarm,
     /// Standard output, if something prints.
@@ -38,7 +38,6 @@ pub(super) struct Around {
 
 /// Makes an output; nothing is sent yet.
 pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Output, BuildError> {
-    let retry_limit = output.retry_limit;
     let plan = match output.kind {
         OutputKind::Null => return Ok(Output::Null),
         OutputKind::Stdout(config) => {
@@ -49,7 +48,7 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
         OutputKind::Cloudwatch(config) => Plan::from(*config),
         OutputKind::CloudwatchLogs(config) => Plan::from(*config),
     };
-    let made = CloudwatchLogs::new(plan, around.cloudwatch_logs(retry_limit)).await;
+    let made = CloudwatchLogs::new(plan, around.cloudwatch_logs()).await;
     let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
     Ok(Output::CloudwatchLogs(Box::new(made)))
 }
@@ -65,7 +64,7 @@ impl Around {
         })
     }
 
-    fn cloudwatch_logs(self, retry_limit: RetryLimit) -> cloudwatch_logs::Surroundings {
+    fn cloudwatch_logs(self) -> cloudwatch_logs::Surroundings {
         let enrich = self.refetch.map(|refetch| Enrich::new(self.snapshot.clone(), refetch));
         cloudwatch_logs::Surroundings {
             counters: self.counters,
@@ -73,7 +72,7 @@ impl Around {
             snapshot: self.snapshot,
             flush: self.flush,
             alarm: self.alarm,
-            retry_limit,
+            retry_limit: self.retry_limit,
             enrich,
             keys: self.keys,
             seed: self.seed,

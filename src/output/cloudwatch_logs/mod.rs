@@ -13,7 +13,6 @@ pub mod create;
 pub mod delivery;
 pub mod escape;
 pub(crate) mod field;
-mod incident;
 pub mod limits;
 pub mod message;
 pub mod naming;

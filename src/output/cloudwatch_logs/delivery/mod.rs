@@ -17,10 +17,10 @@ use fastrand::Rng;
 use crate::chunk::Chunk;
 use crate::ledger::Reason;
 use crate::option::RetryLimit;
+use crate::output::incident::Incident;
 use crate::output::retry::{BACKOFF_STOPPING_MAX, Pace, gives_up, is_exhausted};
 use crate::telemetry::OutputCounters;
 
-use super::incident::Incident;
 use super::message::MessageWriter;
 use super::piece::{PartToken, Piece};
 use super::plan::Messages;

@@ -1,18 +1,17 @@
-//! One log line when deliveries begin to fail, one now and then while they do, one when it is over.
+//! Step 6, output: one log line when deliveries begin to fail, one now and then while they do, one when it
+//! is over.
 //!
 //! Pure: says what to log and when; never a line a batch.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
-
-use super::sender::SendError;
-use super::target::Target;
 
 /// How often a failure that goes on is told again.
 const REMIND_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A run of failures, if there is one.
 #[derive(Debug)]
-pub(super) struct Incident {
+pub struct Incident {
     output: String,
     since: Option<Instant>,
     told: Option<Instant>,
@@ -20,26 +19,29 @@ pub(super) struct Incident {
 }
 
 impl Incident {
-    pub(super) fn new(output: &str) -> Self {
+    /// Nothing has failed yet.
+    #[must_use]
+    pub fn new(output: &str) -> Self {
         Self { output: output.to_owned(), since: None, told: None, failures: 0 }
     }
 
     /// A batch failed.
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub fn begin(&mut self, now: Instant) {
         self.since.get_or_insert(now);
         self.failures += 1;
     }
 
     /// Since when they do.
-    pub(super) fn since(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn since(&self) -> Option<Instant> {
         self.since
     }
 
     /// The batch that failed is kept.
-    pub(super) fn goes_on(
+    pub fn goes_on(
         &mut self,
-        target: &Target,
-        error: &SendError,
+        target: &impl Display,
+        error: &impl Display,
         records: u64,
         now: Instant,
     ) -> Option<String> {
@@ -57,7 +59,7 @@ impl Incident {
     }
 
     /// A batch was accepted.
-    pub(super) fn over(&mut self, now: Instant) -> Option<String> {
+    pub fn over(&mut self, now: Instant) -> Option<String> {
         let since = self.since.take()?;
         self.told = None;
         let failures = std::mem::take(&mut self.failures);
@@ -71,24 +73,14 @@ impl Incident {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sender::Class;
     use super::*;
 
     #[test]
     fn a_run_of_failures_is_told_when_it_begins_now_and_then_and_when_it_ends() {
         let (mut incident, now) = (Incident::new("out"), crate::clock::now());
-        let target = Target::new("g", "s");
-        let error = SendError {
-            class: Class::Transient,
-            code: "Code".to_owned(),
-            message: "text".to_owned(),
-            status: None,
-            is_ambiguous: false,
-            retry_after: None,
-        };
         let mut fail = |at| {
             incident.begin(at);
-            incident.goes_on(&target, &error, 5, at)
+            incident.goes_on(&"here", &"Code: text", 5, at)
         };
         let first = fail(now).expect("the first is told");
         assert!(first.contains("Code: text") && first.contains("5 records"), "{first}");
