@@ -68,6 +68,7 @@ pub mod option;
 pub mod pipeline;
 pub mod sidecar;
 pub mod telemetry;
+pub mod tls;
 
 // A service to try it with.
 #[cfg(feature = "local")]

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::plugins::{Filter, Input, Output, Tables};
 use crate::option::tables::{self};
 use crate::option::{Effect, Kind, Row, Table};
+use crate::tls;
 
 const INTRODUCTION: &str = "\
 # Options
@@ -48,7 +49,8 @@ pub(super) fn sections() -> Vec<Section> {
         ("[STREAM_TASK]".to_owned(), vec![crate::filter::stream_task::config::OPTIONS]),
     ];
     let mut add = |kind: &str, name: &str, Tables { own, shared }: Tables| {
-        let other = |table: &&Table| !tables::ALL.contains(*table);
+        let shared_tls = [tls::CLIENT_OPTIONS, tls::SERVER_OPTIONS];
+        let other = |table: &&Table| !tables::ALL.contains(table) && !shared_tls.contains(table);
         let tables = std::iter::once(own).chain(shared.iter().filter(other).copied());
         sections.push((format!("[{kind}] {name}"), tables.collect()));
     };
@@ -58,9 +60,11 @@ pub(super) fn sections() -> Vec<Section> {
     Output::ALL.iter().for_each(|(name, plugin)| add("OUTPUT", name, plugin.tables()));
     sections.extend([
         ("Every input, filter and output".to_owned(), vec![tables::SECTION]),
-        ("Every input".to_owned(), vec![tables::INPUT, tables::TLS_INPUT]),
+        ("Every input".to_owned(), vec![tables::INPUT]),
         ("Every filter".to_owned(), vec![tables::FILTER, tables::CONDITION]),
         ("Every output".to_owned(), vec![tables::OUTPUT, tables::HOST, tables::TLS]),
+        ("Every input that listens on a port".to_owned(), vec![tls::SERVER_OPTIONS]),
+        ("Every output that connects to a host".to_owned(), vec![tls::CLIENT_OPTIONS]),
         ("Every connection".to_owned(), vec![tables::NET]),
     ]);
     sections

@@ -1,7 +1,7 @@
 //! Around the path, config: which plugins there are, here and in Fluent Bit, and their tables.
 
 use crate::option::{Fault, Table, nearest, tables};
-use crate::{filter, input, output};
+use crate::{filter, input, output, tls};
 
 /// Inputs of this version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,7 +122,7 @@ impl Input {
                     tables::SECTION,
                     tables::INPUT,
                     tables::NET,
-                    tables::TLS_INPUT,
+                    tls::SERVER_OPTIONS,
                 ],
             },
             Self::Tcp => Tables {
@@ -132,7 +132,7 @@ impl Input {
                     tables::SECTION,
                     tables::INPUT,
                     tables::NET,
-                    tables::TLS_INPUT,
+                    tls::SERVER_OPTIONS,
                 ],
             },
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::plugins::{Filter, Input, Output, Tables};
 use super::raw::SectionKind;
 use crate::option::{Effect, Kind, Row, Table, tables};
+use crate::tls;
 
 /// The version of the shape, as Fluent Bit counts it.
 const SCHEMA_VERSION: &str = "1";
@@ -112,7 +113,7 @@ fn groups(plugin: &Plugin) -> Vec<(&'static str, Vec<&'static Row>)> {
     let Tables { own, shared } = plugin.2;
     let is_of = |table: &Table, several: &[Table]| several.contains(table);
     let connection = [tables::NET, tables::HOST];
-    let tls = [tables::TLS, tables::TLS_INPUT];
+    let tls = [tables::TLS, tls::CLIENT_OPTIONS, tls::SERVER_OPTIONS];
     let every = [tables::SECTION, tables::INPUT, tables::FILTER, tables::OUTPUT];
     let title = |table: &Table| match table {
         table if is_of(table, &every) => "global_options",

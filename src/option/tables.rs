@@ -10,7 +10,7 @@ pub const PORT: Kind = Kind::Integer { min: 0, max: 65_535 };
 pub const COUNT: Kind = Kind::Integer { min: 0, max: i64::MAX };
 
 /// Every table of this file.
-pub const ALL: &[Table] = &[SECTION, INPUT, FILTER, CONDITION, OUTPUT, NET, TLS, TLS_INPUT, HOST];
+pub const ALL: &[Table] = &[SECTION, INPUT, FILTER, CONDITION, OUTPUT, NET, TLS, HOST];
 
 /// Options of every section.
 pub const SECTION: Table = &[
@@ -131,19 +131,4 @@ pub const TLS: Table = &[
     Row::new("tls.min_version", Kind::Text, "Oldest version of TLS").without_effect(),
     Row::new("tls.max_version", Kind::Text, "Newest version of TLS").without_effect(),
     Row::new("tls.ciphers", Kind::Text, "Ciphers to offer").without_effect(),
-];
-
-/// TLS of inputs, of which only `tls off` is understood.
-pub const TLS_INPUT: Table = &[
-    Row::new("tls", Kind::Bool, "Whether peers must use TLS, which is not supported").or("off"),
-    Row::new("tls.verify", Kind::Bool, "Whether peers must prove who they are").without_effect(),
-    Row::new("tls.ca_file", Kind::Text, "PEM file of the authorities to trust").without_effect(),
-    Row::new("tls.ca_path", Kind::Text, "Folder of the authorities to trust").without_effect(),
-    Row::new("tls.crt_file", Kind::Text, "Certificate of the input").without_effect(),
-    Row::new("tls.key_file", Kind::Text, "Key of the input").without_effect(),
-    Row::new("tls.key_passwd", Kind::Secret, "Password of the key").without_effect(),
-    Row::new("tls.vhost", Kind::Text, "Name of the input").without_effect(),
-    Row::new("tls.debug", Kind::Text, "How much of TLS to log").without_effect(),
-    Row::new("tls.min_version", Kind::Text, "Oldest version of TLS").without_effect(),
-    Row::new("tls.max_version", Kind::Text, "Newest version of TLS").without_effect(),
 ];

@@ -24,7 +24,8 @@ use hyper::header::HeaderValue;
 
 use super::credentials::EndpointCredentials;
 use super::error::{Class, SendError};
-use super::transport::{self, CaError, Verified};
+use super::transport::{self, Verified};
+use crate::tls::FileError;
 
 /// Name of our sessions in the logs of the account that owns an assumed role.
 const ROLE_SESSION_NAME: &str = "firelane";
@@ -111,7 +112,7 @@ pub enum ConnectError {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: CaError,
+        source: FileError,
     },
 }
 

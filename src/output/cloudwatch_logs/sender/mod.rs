@@ -21,7 +21,6 @@ pub use client::{ConnectError, Keys, Settings};
 pub use create::Created;
 pub use error::{Class, SendError, classify, codes};
 pub use put::{Encoding, Put, Rejected, RejectedCounts};
-pub use transport::CaError;
 
 /// A client of one endpoint with one identity. Clones share connections and credentials.
 #[derive(Clone, Debug)]
