@@ -3,7 +3,7 @@
 //! Written once a chunk, never once a record.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{Reason, Receipt};
 
@@ -15,6 +15,19 @@ pub struct Account {
     made: AtomicU64,
     merged: AtomicU64,
     dropped: [AtomicU64; Reason::COUNT],
+    left: Left,
+}
+
+/// Whether a record of the process was left without an outcome of its own: common to all accounts
+/// that records of one pipeline pass through. Never unset.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Left(Arc<AtomicBool>);
+
+impl Left {
+    /// Seen by whoever lets go of the memory after the record was counted.
+    pub(super) fn is_any(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// An account at one moment.
@@ -35,6 +48,13 @@ pub struct Balance {
 }
 
 impl Account {
+    /// An account that the records of this one pass on to: what is left in one of them silences
+    /// the [marks](super::Mark) of both.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { left: self.left.clone(), ..Self::default() }
+    }
+
     /// Enters `records` and gives the obligation to say what became of them.
     pub fn receive(self: &Arc<Self>, records: u64) -> Receipt {
         self.received.fetch_add(records, Ordering::Relaxed);
@@ -67,7 +87,14 @@ impl Account {
         self.merged.fetch_add(records, Ordering::Release);
     }
 
+    pub(super) fn left(&self) -> &Left {
+        &self.left
+    }
+
     pub(super) fn add_dropped(&self, records: u64, reason: Reason) {
+        if records > 0 && matches!(reason, Reason::Stopped | Reason::Lost) {
+            self.left.0.store(true, Ordering::Release);
+        }
         if let Some(count) = self.dropped.get(reason as usize) {
             count.fetch_add(records, Ordering::Release);
         }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Mark;
+use super::account::Left;
+
 /// A budget with less than a quarter left is short, within these bounds: less than the lower one
 /// makes readers wait, and more than the upper one is plenty.
 const SHORT_BYTES: std::ops::RangeInclusive<u64> = 64 * 1_024..=256 * 1_024;
@@ -28,6 +31,8 @@ pub struct Share {
     reserved: Option<OwnedSemaphorePermit>,
     /// The one right to go over the budget, where this share stands for more than its bytes.
     turn: Option<OwnedSemaphorePermit>,
+    /// Told when this share is let go. An input that follows no marks allocates nothing here.
+    marks: Vec<Mark>,
 }
 
 impl Budget {
@@ -105,7 +110,7 @@ impl Budget {
 impl Share {
     /// A share of nothing.
     pub fn empty() -> Self {
-        Self { permit: None, reserved: None, turn: None }
+        Self { permit: None, reserved: None, turn: None, marks: Vec::new() }
     }
 
     /// Bytes in this share.
@@ -118,7 +123,7 @@ impl Share {
     pub fn split(&mut self, bytes: usize) -> Self {
         let permit = split(&mut self.permit, bytes);
         let left = bytes - self::bytes(&permit);
-        Self { permit, reserved: split(&mut self.reserved, left), turn: None }
+        Self { permit, reserved: split(&mut self.reserved, left), ..Self::empty() }
     }
 
     /// Keeps the right to go over the budget until this share is dropped: what it was used for is
@@ -127,9 +132,23 @@ impl Share {
         self.turn = turn.or(self.turn.take());
     }
 
+    /// Keeps a mark until this share is dropped: it tells its maker then that the records that
+    /// were read with it have their outcome.
+    pub fn follow(&mut self, mark: Mark) {
+        if !mark.is_none() {
+            self.marks.push(mark);
+        }
+    }
+
+    /// Its records were entered into the ledger: the marks speak for these from now on.
+    pub(super) fn enter(&mut self, left: &Left) {
+        self.marks.iter_mut().for_each(|mark| mark.enter(left));
+    }
+
     /// Takes another share in, of the same budget and reserve.
     pub fn join(&mut self, mut other: Self) {
         self.keep_turn(other.turn.take());
+        self.marks.append(&mut other.marks);
         join(&mut self.permit, other.permit.take());
         join(&mut self.reserved, other.reserved.take());
     }

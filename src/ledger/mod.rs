@@ -6,10 +6,12 @@
 
 mod account;
 mod budget;
+mod mark;
 mod permit;
 mod reason;
 
 pub use account::{Account, Balance};
 pub use budget::{Budget, Share};
+pub use mark::{Mark, Marked};
 pub use permit::{Permit, Receipt};
 pub use reason::Reason;

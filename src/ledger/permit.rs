@@ -87,7 +87,8 @@ impl Drop for Receipt {
 #[derive(Debug)]
 #[must_use = "every record needs an outcome"]
 pub struct Permit {
-    /// The records' obligation.
+    /// The records' obligation. First of the fields, so that what is lost is counted before the
+    /// marks of the shares are told.
     pub receipt: Receipt,
     share: Arc<Share>,
     /// Shares of chunks whose records were joined into this one's; nearly always none.
@@ -96,7 +97,8 @@ pub struct Permit {
 
 impl Permit {
     /// Joins the two halves.
-    pub fn new(receipt: Receipt, share: Share) -> Self {
+    pub fn new(receipt: Receipt, mut share: Share) -> Self {
+        share.enter(receipt.account.left());
         Self { receipt, share: Arc::new(share), absorbed: Vec::new() }
     }
 

@@ -31,7 +31,7 @@ use crate::output::Output;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
 use crate::ring::Ring;
 use crate::router::Router;
-use crate::telemetry::{InputCounters, OutputCounters, Telemetry};
+use crate::telemetry::{InputCounters, Telemetry};
 
 pub use stages::FilterError;
 use stages::stages;
@@ -158,7 +158,7 @@ impl Pipeline {
         let mut outlets = Vec::new();
         let mut outputs = Vec::new();
         for mut output in config.outputs {
-            let counters = Arc::new(OutputCounters::new(&output.name));
+            let counters = telemetry.add_output(&output.name);
             let buffer = Arc::new(Buffer::default());
             let account = Arc::clone(&counters.account);
             let own = std::mem::take(&mut output.processors);
@@ -167,7 +167,6 @@ impl Pipeline {
                 buffer: Arc::clone(&buffer),
                 account,
             });
-            telemetry.outputs.push(Arc::clone(&counters));
             let around = outputs::Around {
                 counters,
                 budget: budget.clone(),

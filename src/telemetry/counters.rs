@@ -138,6 +138,12 @@ impl OutputCounters {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
+    /// The same for an output that records of `intake` reach.
+    #[must_use]
+    pub fn beside(intake: &Account, name: &str) -> Self {
+        Self { account: Arc::new(intake.beside()), ..Self::new(name) }
+    }
+
     pub(super) fn count(&self) -> OutputCount {
         let balance = self.account.balance();
         OutputCount {

@@ -91,6 +91,13 @@ impl Telemetry {
         }
     }
 
+    /// Counts for one more output, which records of the intake reach.
+    pub fn add_output(&mut self, name: &str) -> Arc<OutputCounters> {
+        let counters = Arc::new(OutputCounters::beside(&self.intake, name));
+        self.outputs.push(Arc::clone(&counters));
+        counters
+    }
+
     /// How long the process has been running.
     #[must_use]
     pub fn uptime(&self, now: Instant) -> Duration {
@@ -125,5 +132,35 @@ impl Telemetry {
     #[must_use]
     pub fn prometheus(&self) -> String {
         metrics::render(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::ledger::{Mark, Marked, Permit, Reason, Share};
+
+    #[derive(Debug, Default)]
+    struct Told(counters::Counter);
+
+    impl Marked for Told {
+        fn ended(&self, _: u64) {
+            self.0.add(1);
+        }
+    }
+
+    #[test]
+    fn what_an_output_leaves_silences_the_marks_of_the_intake() {
+        for (reason, times) in [(Reason::Refused, 1), (Reason::Stopped, 0)] {
+            let mut telemetry = Telemetry::new(Budget::new(1), clock::now(), Duration::ZERO);
+            let output = telemetry.add_output("stdout.0");
+            assert!(Arc::ptr_eq(&output, telemetry.outputs.first().expect("it is in the list")));
+            output.account.receive(1).dropped(1, reason);
+            let (told, mut share) = (Arc::new(Told::default()), Share::empty());
+            share.follow(Mark::new(Arc::clone(&told) as Arc<dyn Marked>, 0));
+            Permit::new(telemetry.intake.receive(1), share).receipt.delivered(1);
+            assert_eq!(told.0.get(), times);
+        }
     }
 }

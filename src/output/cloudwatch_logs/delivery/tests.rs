@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::ledger::{Permit, Share};
+use crate::ledger::{Account, Mark, Marked, Permit, Share};
 use crate::output::cloudwatch_logs::message::Dialect;
 use crate::output::cloudwatch_logs::sender::Rejected;
 use crate::record::chunk::{Entries, Entry};
@@ -594,5 +594,89 @@ proptest! {
         service.check(&pushed);
         let balance = bench.counters.account.balance();
         prop_assert_eq!((balance.delivered, balance.held), (pushed.iter().sum::<u64>(), 0));
+    }
+}
+
+/// Is told of marks, and asks what became of the records behind each.
+#[derive(Debug, Default)]
+struct Follower {
+    accounts: std::sync::Mutex<Vec<Arc<Account>>>,
+    told: std::sync::Mutex<HashSet<usize>>,
+}
+
+impl Marked for Follower {
+    fn ended(&self, number: u64) {
+        let accounts = self.accounts.lock().expect("no panic");
+        assert!(accounts.iter().all(|account| account.balance().dropped_for(Reason::Stopped) == 0));
+        let number = usize::try_from(number).expect("small");
+        assert_eq!(accounts[number].balance().left(), 0, "a record behind it is left or held");
+        self.told.lock().expect("no panic").insert(number);
+    }
+}
+
+proptest! {
+    /// Every chunk has an account of its own here, so that it shows what a mark stands for.
+    #[test]
+    fn no_mark_is_told_whose_records_are_left_and_all_are_where_none_is(
+        steps in proptest::collection::vec((0..9_u8, 0..4_usize, 1..30_u64), 1..80),
+        stops in any::<bool>(),
+    ) {
+        let mut bench = bench(RetryLimit::Retries(1));
+        let follower = Arc::new(Follower::default());
+        let mut on_the_way = Vec::<Batch>::new();
+        for (action, which, count) in steps {
+            match action {
+                0..3 => {
+                    let account = Arc::new(bench.counters.account.beside());
+                    let mut share = Share::empty();
+                    let number = {
+                        let mut accounts = follower.accounts.lock().expect("no panic");
+                        accounts.push(Arc::clone(&account));
+                        accounts.len() as u64 - 1
+                    };
+                    share.follow(Mark::new(Arc::clone(&follower) as Arc<dyn Marked>, number));
+                    let mut chunk = bench.chunk(0, count, 0);
+                    let permit = Permit::new(account.receive(count), share);
+                    std::mem::replace(&mut chunk.permit, permit).receipt.delivered(count);
+                    bench.delivery.push(&target(which), chunk, bench.now);
+                }
+                3 | 4 => on_the_way.extend(bench.delivery.next_batch(bench.now)),
+                _ if on_the_way.is_empty() => bench.now += Duration::from_millis(count * 100),
+                5 | 6 => {
+                    let batch = on_the_way.remove(which % on_the_way.len());
+                    bench.accept(batch);
+                }
+                7 => {
+                    let batch = on_the_way.remove(which % on_the_way.len());
+                    bench.fail(batch, Class::Invalid, true);
+                }
+                _ => {
+                    let batch = on_the_way.remove(which % on_the_way.len());
+                    match stops {
+                        true => bench.delivery.abandon_batch(batch),
+                        false => bench.fail(batch, Class::Transient, false),
+                    }
+                }
+            }
+        }
+        for batch in on_the_way {
+            match stops {
+                true => bench.delivery.abandon_batch(batch),
+                false => bench.accept(batch),
+            }
+        }
+        if stops {
+            bench.delivery.abandon();
+        }
+        while !bench.delivery.is_empty() {
+            let batch = bench.batch();
+            bench.accept(batch);
+        }
+        drop(bench);
+        let accounts = follower.accounts.lock().expect("no panic");
+        let left: u64 = accounts.iter().map(|account| account.balance().left()).sum();
+        if left == 0 {
+            prop_assert_eq!(follower.told.lock().expect("no panic").len(), accounts.len());
+        }
     }
 }
