@@ -13,6 +13,7 @@ pub mod protocol;
 pub mod rest;
 pub mod socket;
 pub mod source;
+pub mod tail;
 pub mod tcp;
 
 use std::sync::Arc;

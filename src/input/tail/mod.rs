@@ -1,0 +1,3 @@
+//! Step 1, input: follows files.
+
+pub mod offsets;
