@@ -52,6 +52,8 @@ pub use stream::Batch;
 
 /// Kept of the time to stop, so that what was on its way can be told before the process ends.
 const STOP_RESERVE: Duration = Duration::from_millis(200);
+/// How often an output that fails looks whether it has to make room for others.
+const ROOM_LOOK: Duration = Duration::from_millis(100);
 /// The output, ready to run.
 #[derive(Debug)]
 pub struct CloudwatchLogs {
@@ -265,13 +267,18 @@ impl CloudwatchLogs {
         }
         let waits = !self.unnamed.is_empty() && self.naming.is_waiting(clock::now());
         let named = self.naming.gives_up_at().filter(|_| waits);
-        let wake_ats = [self.delivery.wake_at(), named, self.fails_too_long_at()];
+        // Nobody says when memory gets short: it is looked at while something could be given up.
+        let now = clock::now();
+        let look = self.delivery.may_give_up().then(|| now.checked_add(ROOM_LOOK)).flatten();
+        let wake_ats = [self.delivery.wake_at(), named, self.fails_too_long_at(), look];
         wake_ats.into_iter().flatten().min()
     }
 
     fn send_due(&mut self, answers: &mut JoinSet<Answer>, stop: &StopReceiver) {
         let Some(sender) = self.client.sender() else { return };
-        self.delivery.crowded(self.budget.is_crowded(), clock::now());
+        let now = clock::now();
+        while self.budget.is_short() && self.delivery.make_room(now) {}
+        self.delivery.crowded(self.budget.is_crowded(), now);
         while let Some(batch) = self.delivery.next_batch(clock::now()) {
             let (sender, creation) = (sender.clone(), Arc::clone(&self.creation));
             let stop = stop.clone();

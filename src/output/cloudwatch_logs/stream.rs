@@ -115,6 +115,18 @@ impl Stream {
         self.events_max = self.events_max.saturating_mul(2).min(BATCH_EVENTS_MAX);
     }
 
+    /// Takes the oldest entries out, of at least so many bytes if there are.
+    pub(super) fn take_front(&mut self, bytes: usize) -> Vec<Piece> {
+        let left = self.queued_bytes.saturating_sub(bytes);
+        let mut pieces = Vec::new();
+        while (pieces.is_empty() || self.queued_bytes > left)
+            && let Some(piece) = self.take_first()
+        {
+            pieces.push(piece);
+        }
+        pieces
+    }
+
     /// Takes everything out.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Piece> {
         self.queued_bytes = 0;

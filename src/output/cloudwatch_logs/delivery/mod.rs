@@ -5,6 +5,7 @@
 //! parallel. A batch that may be sent again goes back to the front of its stream and is filled
 //! anew, so that batches grow while the service throttles.
 
+mod offender;
 mod room;
 mod settle;
 
@@ -18,6 +19,7 @@ use crate::chunk::Chunk;
 use crate::ledger::Reason;
 use crate::option::RetryLimit;
 use crate::output::incident::Incident;
+use crate::output::losses::Losses;
 use crate::output::retry::{BACKOFF_STOPPING_MAX, Pace, gives_up, is_exhausted};
 use crate::telemetry::OutputCounters;
 
@@ -66,6 +68,7 @@ pub struct Delivery {
     is_crowded: bool,
     is_stopping: bool,
     incident: Incident,
+    given_up: Losses,
 }
 
 impl Delivery {
@@ -79,6 +82,7 @@ impl Delivery {
             ),
             chance: Rng::with_seed(settings.seed),
             incident: Incident::new(&counters.name),
+            given_up: Losses::default(),
             settings,
             counters,
             streams: HashMap::new(),

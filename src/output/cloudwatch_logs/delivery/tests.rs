@@ -111,6 +111,25 @@ fn numbers(batch: &Batch) -> Vec<u64> {
 }
 
 #[test]
+fn a_stream_makes_room_once_its_retries_are_used_up_and_no_other_does() {
+    let mut bench = bench(RetryLimit::Retries(0));
+    bench.push(0, 0, 2);
+    bench.push(1, 10, 3);
+    assert!(!bench.delivery.make_room(bench.now) && !bench.delivery.may_give_up());
+    let batch = bench.batch();
+    let failed = u64::try_from(numbers(&batch).len()).expect("few");
+    bench.fail(batch, Class::Transient, false);
+    assert!(bench.delivery.may_give_up() && bench.delivery.make_room(bench.now));
+    assert!(!bench.delivery.make_room(bench.now), "the other stream did not fail");
+    let balance = bench.counters.account.balance();
+    assert_eq!(balance.dropped_for(Reason::RetriesExhausted), failed);
+    let batch = bench.batch();
+    bench.accept(batch);
+    assert!(bench.delivery.is_empty());
+    assert_eq!(bench.counters.account.balance().held, 0);
+}
+
+#[test]
 fn a_batch_waits_for_more_until_the_flush_interval_and_no_longer() {
     let mut bench = bench(RetryLimit::Unlimited);
     bench.push(0, 0, 3);
