@@ -7,6 +7,7 @@ pub mod cloudwatch;
 pub mod cloudwatch_logs;
 pub mod courier;
 pub mod dispatch;
+pub mod file;
 pub mod format;
 pub mod group;
 pub mod incident;

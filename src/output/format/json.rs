@@ -73,17 +73,29 @@ impl JsonFormat {
     }
 
     fn event(&self, time: EventTime, record: &[u8], out: &mut Vec<u8>) {
-        let start = out.len();
-        let mut encoder = Encoder { out, escape_unicode: self.escape_unicode };
         // A key of the record takes the place of the time's, as of any equal keys the last counts.
         let date = self.date.as_ref().filter(|(key, _)| map::get(record, key.as_bytes()).is_none());
-        if encoder.record(record, date, time).is_none() {
-            // Cannot come: decoders check records whole. If it did, half an event would be wrong.
-            out.truncate(start);
-            out.extend_from_slice(b"{}");
-        }
+        write(record, date.map(|date| (date, time)), self.escape_unicode, out);
     }
 }
+
+/// Appends one record without a time.
+pub fn write_object(record: &[u8], escape_unicode: bool, out: &mut Vec<u8>) {
+    write(record, None, escape_unicode, out);
+}
+
+fn write(record: &[u8], date: Option<Date<'_>>, escape_unicode: bool, out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut encoder = Encoder { out, escape_unicode };
+    if encoder.record(record, date).is_none() {
+        // Cannot come: decoders check records whole. If it did, half an event would be wrong.
+        out.truncate(start);
+        out.extend_from_slice(b"{}");
+    }
+}
+
+/// The key of a time with its form, and the time.
+type Date<'a> = (&'a (String, DateFormat), EventTime);
 
 struct Encoder<'a> {
     out: &'a mut Vec<u8>,
@@ -91,16 +103,11 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    fn record(
-        &mut self,
-        record: &[u8],
-        date: Option<&(String, DateFormat)>,
-        time: EventTime,
-    ) -> Option<()> {
+    fn record(&mut self, record: &[u8], date: Option<Date<'_>>) -> Option<()> {
         let mut reader = Reader::new(record);
         let pairs = reader.map_header().ok()?;
         self.out.push(b'{');
-        if let Some((key, format)) = date {
+        if let Some(((key, format), time)) = date {
             self.string(key.as_bytes());
             self.out.push(b':');
             format.write(time, self.out);
