@@ -14,7 +14,7 @@ use crate::filter::{
 use crate::input::{forward, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
-use crate::output::{cloudwatch, cloudwatch_logs, stdout};
+use crate::output::{cloudwatch, cloudwatch_logs, file, stdout};
 
 /// What inputs and filters name, and what is common to them.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,9 @@ pub(super) fn output(
     context: &Context,
 ) -> Option<OutputKind> {
     match plugin {
+        Output::Counter => Some(OutputKind::Counter),
+        Output::File => file::config::Config::from_options(options)
+            .map(|config| OutputKind::File(Box::new(config))),
         Output::Null => Some(OutputKind::Null),
         Output::Stdout => stdout::config::Config::from_options(options).map(OutputKind::Stdout),
         Output::Cloudwatch => {

@@ -176,6 +176,10 @@ pub struct OutputConfig {
 /// The plugin of an output.
 #[derive(Clone, Debug)]
 pub enum OutputKind {
+    /// `counter`.
+    Counter,
+    /// `file`.
+    File(Box<output::file::config::Config>),
     /// `null`.
     Null,
     /// `stdout`.

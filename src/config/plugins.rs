@@ -34,6 +34,8 @@ pub(super) enum Filter {
 /// Outputs of this version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Output {
+    Counter,
+    File,
     Null,
     Stdout,
     Cloudwatch,
@@ -228,6 +230,8 @@ impl Output {
     }
 
     pub(super) const ALL: &[(&'static str, Self)] = &[
+        ("counter", Self::Counter),
+        ("file", Self::File),
         ("null", Self::Null),
         ("stdout", Self::Stdout),
         ("cloudwatch", Self::Cloudwatch),
@@ -243,12 +247,10 @@ impl Output {
         "bigquery",
         "calyptia",
         "chronicle",
-        "counter",
         "datadog",
         "elasticsearch",
         "es",
         "exit",
-        "file",
         "firehose",
         "flowcounter",
         "forward",
@@ -291,6 +293,14 @@ impl Output {
 
     pub(super) const fn tables(self) -> Tables {
         match self {
+            Self::Counter => Tables {
+                own: output::counter::config::OPTIONS,
+                shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
+            },
+            Self::File => Tables {
+                own: output::file::config::OPTIONS,
+                shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
+            },
             Self::Null => Tables {
                 own: output::null::config::OPTIONS,
                 shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],

@@ -11,6 +11,7 @@ use tokio::time::sleep_until;
 
 use super::dispatch::{Dispatch, FailureKind, Parcel, Settings};
 use crate::buffer::Buffer;
+use crate::chunk::Chunk;
 use crate::clock;
 use crate::ledger::{Budget, Reason};
 use crate::lifecycle::StopReceiver;
@@ -25,6 +26,11 @@ const ROOM_LOOK: Duration = Duration::from_millis(100);
 pub trait Courier: Clone + Send + 'static {
     /// What is sent.
     type Request: Send + 'static;
+
+    /// Takes the records out of a chunk that must not be sent, and settles these. `None`: none is left.
+    fn admit(&mut self, chunk: Chunk) -> Option<Chunk> {
+        Some(chunk)
+    }
 
     /// Makes of a parcel what is sent. A parcel that is sent again gives the same again.
     fn prepare(&mut self, parcel: &Parcel) -> Self::Request;
@@ -87,9 +93,9 @@ pub async fn run<C: Courier>(
             }
             chunk = buffer.pop(), if is_open => match chunk {
                 Some(chunk) => {
-                    dispatch.push(chunk);
-                    while let Some(chunk) = buffer.try_pop() {
-                        dispatch.push(chunk);
+                    let next = std::iter::from_fn(|| buffer.try_pop());
+                    for chunk in std::iter::once(chunk).chain(next) {
+                        courier.admit(chunk).into_iter().for_each(|chunk| dispatch.push(chunk));
                     }
                 }
                 None => {

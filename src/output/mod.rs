@@ -5,6 +5,7 @@
 
 pub mod cloudwatch;
 pub mod cloudwatch_logs;
+pub mod counter;
 pub mod courier;
 pub mod dispatch;
 pub mod file;
@@ -24,9 +25,11 @@ use crate::lifecycle::StopReceiver;
 /// A configured output.
 #[derive(Debug)]
 pub enum Output {
+    /// Appends to files.
+    File(Box<file::File>),
     /// Takes everything and keeps nothing.
     Null,
-    /// Prints to standard output.
+    /// Prints records or their numbers to standard output.
     Stdout(Box<stdout::Stdout>),
     /// Amazon CloudWatch Logs, configured as `cloudwatch_logs` or as `cloudwatch`.
     CloudwatchLogs(Box<cloudwatch_logs::CloudwatchLogs>),
@@ -37,6 +40,7 @@ impl Output {
     /// stop is reached.
     pub async fn run(self, buffer: Arc<Buffer>, stop: StopReceiver) {
         match self {
+            Self::File(output) => output.run(buffer, stop).await,
             Self::Null => null::run(buffer).await,
             Self::Stdout(output) => output.run(buffer, stop).await,
             Self::CloudwatchLogs(output) => output.run(buffer, stop).await,

@@ -15,6 +15,9 @@ use crate::output::Output;
 use crate::output::cloudwatch_logs::plan::Plan;
 use crate::output::cloudwatch_logs::sender::Keys;
 use crate::output::cloudwatch_logs::{self, CloudwatchLogs};
+use crate::output::courier;
+use crate::output::dispatch::Settings;
+use crate::output::file::{self, File};
 use crate::output::stdout::{self, Stdout};
 use crate::telemetry::OutputCounters;
 
@@ -40,8 +43,13 @@ pub(super) struct Around {
 pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Output, BuildError> {
     let plan = match output.kind {
         OutputKind::Null => return Ok(Output::Null),
+        // There is a console wherever there is an output that prints.
+        OutputKind::Counter => {
+            let Some(around) = around.printing() else { return Ok(Output::Null) };
+            return Ok(Output::Stdout(Box::new(Stdout::counting(around))));
+        }
+        OutputKind::File(config) => return Ok(around.file(&config)),
         OutputKind::Stdout(config) => {
-            // There is a console wherever there is such an output.
             let Some(around) = around.printing() else { return Ok(Output::Null) };
             return Ok(Output::Stdout(Box::new(Stdout::new(config, around))));
         }
@@ -54,6 +62,13 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
 }
 
 impl Around {
+    fn file(self, config: &file::config::Config) -> Output {
+        let settings =
+            Settings::new(self.flush, self.retry_limit, self.budget.bytes_max(), self.seed);
+        let around = courier::Around { counters: self.counters, budget: self.budget };
+        Output::File(Box::new(File::new(config, self.escape_unicode, settings, around)))
+    }
+
     fn printing(self) -> Option<stdout::Surroundings> {
         Some(stdout::Surroundings {
             counters: self.counters,

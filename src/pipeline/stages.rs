@@ -36,7 +36,10 @@ pub(super) fn prints(config: &Config) -> bool {
     let outputs = config.outputs.iter().flat_map(|output| &output.processors);
     let mut filters = config.filters.iter().chain(inputs).chain(outputs);
     filters.any(|filter| matches!(filter.kind, FilterKind::Stdout | FilterKind::Lua(_)))
-        || config.outputs.iter().any(|output| matches!(output.kind, OutputKind::Stdout(_)))
+        || config
+            .outputs
+            .iter()
+            .any(|output| matches!(output.kind, OutputKind::Counter | OutputKind::Stdout(_)))
 }
 
 /// How long the parts of Docker's lines wait, by tag, where filters say so.

@@ -15,6 +15,7 @@ mod check;
 mod command_line;
 mod embedded;
 mod faults;
+mod files;
 mod filters;
 mod forward_decode;
 mod metadata;

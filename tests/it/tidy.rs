@@ -57,6 +57,7 @@ const PURE: &[&str] = &[
     "src/input/tail/offsets/prefix.rs",
     "src/input/tail/offsets/settings.rs",
     "src/input/tail/offsets/table.rs",
+    "src/output/counter/",
     "src/output/file/config/",
     "src/output/file/destination.rs",
     "src/output/file/format/",

@@ -48,7 +48,11 @@ fn notes(text: &str) -> Vec<String> {
 fn cloudwatch(config: &Config, index: usize) -> &output::cloudwatch_logs::config::Config {
     match &config.outputs[index].kind {
         OutputKind::CloudwatchLogs(config) => config,
-        OutputKind::Null | OutputKind::Stdout(_) | OutputKind::Cloudwatch(_) => {
+        OutputKind::Counter
+        | OutputKind::File(_)
+        | OutputKind::Null
+        | OutputKind::Stdout(_)
+        | OutputKind::Cloudwatch(_) => {
             panic!("output {index} is another")
         }
     }

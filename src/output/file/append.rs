@@ -70,10 +70,8 @@ impl AppendError {
 }
 
 fn hint(makes_folders: bool, source: &io::Error) -> &'static str {
-    match source.kind() {
-        ErrorKind::NotFound if !makes_folders => "; make its folder, or set mkdir on",
-        _ => "",
-    }
+    let needs_folder = source.kind() == ErrorKind::NotFound && !makes_folders;
+    if needs_folder { "; make its folder, or set mkdir on" } else { "" }
 }
 
 /// Appends all sheets. Gives the bytes that were written.

@@ -183,8 +183,8 @@ mod tests {
     fn fields_tags_and_times_name_folders_and_files() {
         let at = 1_700_000_000;
         assert_eq!(
-            place(&mut named(Some("/l/%Y/$app"), Some("$n-%d.log")), "t", at),
-            file("/l/2023/web/5-14.log")
+            place(&mut named(Some("/l/%Y/$app"), Some("$n.%d.log")), "t", at),
+            file("/l/2023/web/5.14.log")
         );
         assert_eq!(place(&mut named(Some("/l/$app"), None), "a/../b", at), file("/l/web/a/_/b"));
         assert_eq!(place(&mut named(None, Some("$TAG[1].log")), "a.b", at), file("b.log"));
@@ -194,7 +194,7 @@ mod tests {
     fn a_name_that_is_missing_or_leads_elsewhere_is_no_name() {
         let nowhere = |folder, file| match place(&mut named(folder, file), "t/..", 0) {
             Place::Nowhere(Unplaced::Unusable(why)) => why,
-            other => panic!("{other:?}"),
+            other @ (Place::File(_) | Place::Nowhere(_)) => panic!("{other:?}"),
         };
         assert_eq!(nowhere(Some("/l/$zz"), None), Unusable::Missing);
         assert_eq!(nowhere(Some("/l/$bad"), None), Unusable::Unsafe);

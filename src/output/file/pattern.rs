@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn times_are_those_of_the_event_in_utc_and_come_first() {
         assert_eq!(once("%Y-%m-%dT%H:%M:%S_$TAG", true).as_deref(), Ok("2023-11-14T22:13:20_a.b"));
-        assert_eq!(once("$k-%j%%", true).as_deref(), Ok("%H-318%"));
+        assert_eq!(once("$k.%j%%", true).as_deref(), Ok("%H.318%"));
         assert_eq!(once("%Y%!", true).as_deref(), Ok("2023%!"), "what is no conversion stays");
     }
 

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
+use super::counter;
 use super::format::json::{JsonFormat, Layout};
 use super::group::{Group, Groups};
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
+use crate::clock;
 use crate::console::{Closed, Console};
 use crate::ledger::{Budget, Reason};
 use crate::lifecycle::StopReceiver;
@@ -55,6 +57,8 @@ pub struct Surroundings {
 enum Printer {
     Text,
     Json(JsonFormat),
+    /// How many there are, for the output `counter`.
+    Count,
 }
 
 impl Stdout {
@@ -69,6 +73,12 @@ impl Stdout {
             }
         };
         Self { printer, groups: Groups::new(around.flush), around }
+    }
+
+    /// The output `counter`: prints how many records there are.
+    #[must_use]
+    pub fn counting(around: Surroundings) -> Self {
+        Self { printer: Printer::Count, groups: Groups::new(around.flush), around }
     }
 
     /// Prints until the buffer is closed and everything has its outcome, or until shortly before the
@@ -149,6 +159,10 @@ impl Printer {
         let mut out = Vec::new();
         match self {
             Self::Text => print_text(group, &mut out),
+            Self::Count => {
+                let records = group.chunks.iter().map(Chunk::records).sum();
+                counter::write(records, clock::unix_now(), &mut out);
+            }
             Self::Json(format) => {
                 format.write(&group.chunks, &mut out);
                 if format.layout != Layout::Lines {

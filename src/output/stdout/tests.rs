@@ -24,6 +24,10 @@ impl Rig {
     fn new(options: &[(&str, &str)], flush: Duration) -> Self {
         let mut options = Options::read(section(options), config::OPTIONS, &[], Policy::Plugin);
         let config = Config::from_options(&mut options).expect("options that can be used");
+        Self::with(flush, |around| Stdout::new(config, around))
+    }
+
+    fn with(flush: Duration, output: impl FnOnce(Surroundings) -> Stdout) -> Self {
         let (reader, writer) = io::pipe().expect("a pipe");
         let (console, ended) = Console::start(writer).expect("a thread");
         let counters = Arc::new(OutputCounters::new("stdout.0"));
@@ -34,7 +38,7 @@ impl Rig {
             escape_unicode: true,
             console,
         };
-        let output = Stdout::new(config, around);
+        let output = output(around);
         Self { output, buffer: Arc::default(), counters, reader, ended, stop: stop_channel() }
     }
 
@@ -86,6 +90,22 @@ async fn json_is_an_array_a_flush_or_lines() {
     assert_eq!(printed("json_lines").await, expected);
     let expected = "{\"date\":1700000000,\"l\":\"1\"}{\"date\":1700000001,\"l\":\"2\"}\n";
     assert_eq!(printed("json_stream").await, expected);
+}
+
+#[tokio::test]
+async fn a_counter_prints_how_many_records_of_a_tag_a_flush_has() {
+    let rig = Rig::with(NEVER, Stdout::counting);
+    rig.push("a", &[&[("l", "1")], &[("l", "2")]]);
+    rig.push("b", &[&[("l", "3")]]);
+    rig.push("a", &[&[("l", "4")]]);
+    let (printed, balance) = rig.printed().await;
+    let numbers: Vec<_> =
+        printed.lines().map(|line| line.split_once(',').expect("two").1).collect();
+    let numbers_of = |records| {
+        format!("\"serialized_events\":{records},\"log_records\":{records},\"total\":{records}}}")
+    };
+    assert_eq!(numbers, [numbers_of(3), numbers_of(1)]);
+    assert_eq!(balance.delivered, 4);
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ fn fields_and_times_name_files_and_need_another_one_to_fall_back_to() {
         let lines = [&[("fallback_path", "/f"), ("fallback_file", "x")], lines].concat();
         match config(&lines).destination {
             Destination::Named(named) => *named,
-            other => panic!("{other:?}"),
+            other @ (Destination::Fixed(_) | Destination::OfTag { .. }) => panic!("{other:?}"),
         }
     };
     let pattern = |text, times| Pattern::parse(text, times).ok();

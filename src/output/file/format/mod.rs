@@ -28,7 +28,7 @@ pub enum Format {
         /// Whether a file begins with the names of its columns.
         column_names: bool,
     },
-    /// `"time":1700000000.250000	"log":"x"`
+    /// `"time":1700000000.250000`, then `"log":"x"` behind a tabulator
     Ltsv {
         /// What stands between two fields.
         delimiter: Delimiter,
