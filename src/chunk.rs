@@ -16,6 +16,8 @@ use crate::record::tag::Tag;
 /// Bytes that a chunk costs of the memory budget besides its data: the structures around it. It
 /// also bounds how many chunks a budget can hold.
 pub const CHUNK_OVERHEAD_BYTES: usize = 512;
+/// [`Chunk::input`] of metrics, which filters do not see. No configuration has that many inputs.
+pub const METRICS: u16 = EMITTERS - 1;
 /// From here on [`Chunk::input`] is no place of an input but says which filter gave the chunk its
 /// tag. Fluent Bit makes a hidden input for each such filter.
 pub const EMITTERS: u16 = 0x8000;

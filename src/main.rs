@@ -10,7 +10,7 @@ use firelane::check::{self, External, Launch, Request, Severity};
 use firelane::cli::{self, CheckOptions, Command, EXIT_USAGE, RunOptions};
 use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel, Service};
 use firelane::lifecycle::signal::Signals;
-use firelane::lifecycle::{StopReceiver, StopSender, stop_channel};
+use firelane::lifecycle::{Ending, StopReceiver, StopSender, stop_channel};
 use firelane::pipeline::{Account, Enrichment, reading_runtime};
 use firelane::sidecar::Sidecar;
 use firelane::telemetry::log;
@@ -125,7 +125,12 @@ async fn serve(
     let alarm = sidecar.alarm();
     let account = run_until_signal(sidecar, signals, grace, (sender, receiver)).await;
     let status = close(&account);
-    if alarm.is_raised() { ExitCode::from(EXIT_UNEXPECTED) } else { status }
+    match alarm.ending() {
+        Some(Ending::Unexpected) => ExitCode::from(EXIT_UNEXPECTED),
+        // A command that failed says more than that records were left.
+        Some(Ending::Done(failed @ 1..)) => ExitCode::from(failed),
+        Some(Ending::Done(0)) | None => status,
+    }
 }
 
 async fn run_until_signal(
@@ -143,7 +148,10 @@ async fn run_until_signal(
             account = &mut running => return account,
             () = alarm.raised(), if !is_alarmed => {
                 is_alarmed = true;
-                tracing::error!("ending, as the configuration wants it now; delivering what is held");
+                if alarm.ending() == Some(Ending::Unexpected) {
+                    tracing::error!("ending, as the configuration wants it now");
+                }
+                tracing::info!("delivering what is held");
                 sender.stop(clock::now(), grace);
             }
             name = signals.next() => {

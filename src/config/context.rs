@@ -17,6 +17,8 @@ pub(super) struct Context {
     pub(super) region: Option<Given>,
     /// `TZ`, the zone of this machine.
     pub(super) tz: Option<String>,
+    /// The name of this machine.
+    pub(super) hostname: Option<String>,
     /// The files that filters run.
     pub(super) scripts: Scripts,
 }
@@ -33,6 +35,7 @@ impl Context {
             log_level: given("log_level", &["FLB_LOG_LEVEL"], true, environment),
             region,
             tz: environment.get("TZ").map(str::to_owned),
+            hostname: environment.get("HOSTNAME").map(str::to_owned),
             scripts: Scripts::default(),
         }
     }

@@ -11,7 +11,7 @@ use crate::filter::{
     aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
     record_modifier, rewrite_tag, throttle, type_converter,
 };
-use crate::input::{forward, tcp};
+use crate::input::{dummy, exec, fluentbit_metrics, forward, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
 use crate::output::{cloudwatch, cloudwatch_logs, file, stdout};
@@ -23,6 +23,7 @@ pub(super) struct Registries<'a> {
     pub(super) multiline_parsers: &'a Registry,
     pub(super) multiline_bytes_max: usize,
     pub(super) scripts: &'a Scripts,
+    pub(super) hostname: Option<&'a str>,
 }
 
 /// The input; `None` after a problem was reported.
@@ -36,6 +37,15 @@ pub(super) fn input(
         Input::Tcp => {
             let find = |name: &str| registries.parsers.get(name);
             tcp::config::Config::from_options(options, find).map(InputKind::Tcp)
+        }
+        Input::Dummy => dummy::config::Config::from_options(options).map(InputKind::Dummy),
+        Input::Exec => {
+            let find = |name: &str| registries.parsers.get(name);
+            exec::config::Config::from_options(options, find).map(InputKind::Exec)
+        }
+        Input::FluentbitMetrics => {
+            fluentbit_metrics::config::Config::from_options(options, registries.hostname)
+                .map(InputKind::FluentbitMetrics)
         }
     }
 }

@@ -164,6 +164,7 @@ impl Builder<'_> {
             multiline_parsers: &self.multiline_parsers,
             multiline_bytes_max: self.config.service.multiline_bytes_max,
             scripts: &self.context.scripts,
+            hostname: self.context.hostname.as_deref(),
         }
     }
 
@@ -178,7 +179,8 @@ impl Builder<'_> {
         let mut options = read(section, plugin.tables());
         let default_name = format!("{}.{index}", plugin.name());
         let kind = kinds::input(plugin, &mut options, &self.registries());
-        if options.bool("tls") {
+        let has_tls = options.rows().any(|row| row.name == "tls");
+        if has_tls && options.bool("tls") {
             // To listen in the clear where encryption is asked for would expose records.
             options.refuse("tls", Fault::UnsupportedOption);
         }

@@ -104,6 +104,12 @@ pub enum InputKind {
     Forward(input::forward::config::Config),
     /// `tcp`.
     Tcp(input::tcp::config::Config),
+    /// `dummy`.
+    Dummy(input::dummy::config::Config),
+    /// `exec`.
+    Exec(input::exec::config::Config),
+    /// `fluentbit_metrics`.
+    FluentbitMetrics(input::fluentbit_metrics::config::Config),
 }
 
 /// A filter.

@@ -8,6 +8,9 @@ use crate::{filter, input, output, tls};
 pub(super) enum Input {
     Forward,
     Tcp,
+    Dummy,
+    Exec,
+    FluentbitMetrics,
 }
 
 /// Filters of this version.
@@ -49,6 +52,9 @@ pub(super) struct Tables {
     pub(super) shared: &'static [Table],
 }
 
+/// What inputs share to which nobody connects.
+const LOCAL_INPUT: &[Table] = &[tables::SECTION, tables::INPUT];
+
 impl Input {
     /// Its name, in lower case.
     pub(super) fn name(self) -> &'static str {
@@ -56,8 +62,13 @@ impl Input {
         found.map_or("", |(name, _)| name)
     }
 
-    pub(super) const ALL: &[(&'static str, Self)] =
-        &[("forward", Self::Forward), ("tcp", Self::Tcp)];
+    pub(super) const ALL: &[(&'static str, Self)] = &[
+        ("forward", Self::Forward),
+        ("tcp", Self::Tcp),
+        ("dummy", Self::Dummy),
+        ("exec", Self::Exec),
+        ("fluentbit_metrics", Self::FluentbitMetrics),
+    ];
 
     /// Inputs that only Fluent Bit has.
     pub(super) const ELSEWHERE: &[&'static str] = &[
@@ -68,15 +79,12 @@ impl Input {
         "disk",
         "docker",
         "docker_events",
-        "dummy",
         "elasticsearch",
         "emitter",
         "event_test",
         "event_type",
-        "exec",
         "exec_wasi",
         "fluentbit_logs",
-        "fluentbit_metrics",
         "gpu_metrics",
         "head",
         "health",
@@ -117,6 +125,11 @@ impl Input {
 
     pub(super) const fn tables(self) -> Tables {
         match self {
+            Self::Dummy => Tables { own: input::dummy::config::OPTIONS, shared: LOCAL_INPUT },
+            Self::Exec => Tables { own: input::exec::config::OPTIONS, shared: LOCAL_INPUT },
+            Self::FluentbitMetrics => {
+                Tables { own: input::fluentbit_metrics::config::OPTIONS, shared: LOCAL_INPUT }
+            }
             Self::Forward => Tables {
                 own: input::forward::config::OPTIONS,
                 shared: &[

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::Buffer;
-use crate::chunk::{Chunk, REWRITES_MAX};
+use crate::chunk::{Chunk, METRICS, REWRITES_MAX};
 use crate::clock;
 use crate::console::Console;
 use crate::filter::Pass;
@@ -205,7 +205,11 @@ impl Ingest {
     }
 
     fn enter(&mut self, chunk: Chunk, now: Instant) {
-        let place = Place { chain: Chain::Input(chunk.input), stage: 0 };
+        // Metrics go by all filters, as if they had met them.
+        let place = match chunk.input {
+            METRICS => Place { chain: Chain::Filters, stage: self.stages.len() },
+            input => Place { chain: Chain::Input(input), stage: 0 },
+        };
         self.work.push((chunk, place));
         self.work(now);
     }
@@ -257,7 +261,7 @@ impl Ingest {
             let Some(outlet) = self.outlets.get(output) else { continue };
             copies += 1;
             let copy = chunk.receive_at(&outlet.account);
-            if outlet.processors.is_empty() {
+            if outlet.processors.is_empty() || copy.input == METRICS {
                 outlet.buffer.push(copy);
             } else {
                 self.work.push((copy, Place { chain: Chain::Output(output), stage: 0 }));

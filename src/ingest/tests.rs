@@ -48,6 +48,16 @@ fn arrived(
     stages: Vec<Stage>,
     outputs: Vec<(&str, Vec<Stage>)>,
 ) -> Vec<Vec<String>> {
+    arrived_of(0, processors, stages, outputs)
+}
+
+/// The same for a record of another input.
+fn arrived_of(
+    input: u16,
+    processors: [Vec<Stage>; 2],
+    stages: Vec<Stage>,
+    outputs: Vec<(&str, Vec<Stage>)>,
+) -> Vec<Vec<String>> {
     let account = Arc::new(Account::default());
     let pattern = |text| TagMatch::new(Some(text), None).expect("a pattern");
     let matches = outputs.iter().map(|(text, _)| pattern(text)).collect();
@@ -62,7 +72,8 @@ fn arrived(
     let accounts: Vec<_> = outlets.iter().map(|outlet| Arc::clone(&outlet.account)).collect();
     let mut ingest = Ingest::new(processors.into(), stages, router, outlets);
     let now = clock::now();
-    ingest.process(chunk(&account, "t", &[&[("log", "x")]]), now);
+    let chunk = Chunk { input, ..chunk(&account, "t", &[&[("log", "x")]]) };
+    ingest.process(chunk, now);
     ingest.finish(now);
     let taken = |buffer: &Arc<Buffer>| {
         std::iter::from_fn(|| buffer.try_pop()).flat_map(lines).collect::<Vec<_>>()
@@ -81,6 +92,17 @@ fn processors_of_an_input_come_before_the_filters_and_see_its_records_alone() {
         vec![("*", Vec::new())],
     );
     assert_eq!(seen, [["log=x mine=1 all=1"]]);
+}
+
+#[test]
+fn metrics_go_by_all_filters_to_the_outputs_of_their_tag() {
+    let seen = arrived_of(
+        METRICS,
+        [vec![adds("a")], vec![adds("b")]],
+        vec![adds("all"), removes("log")],
+        vec![("*", vec![adds("own")]), ("t", Vec::new()), ("other", Vec::new())],
+    );
+    assert_eq!(seen, [vec!["log=x"], vec!["log=x"], vec![]]);
 }
 
 #[test]

@@ -6,15 +6,20 @@
 //! each protocol's `decode` is pure. Must not know of filters and outputs.
 
 pub mod connection;
+pub mod dummy;
+pub mod exec;
+pub mod fluentbit_metrics;
 pub mod forward;
 pub mod item;
 pub mod listener;
 pub mod protocol;
 pub mod rest;
+mod room;
 pub mod socket;
 pub mod source;
 pub mod tail;
 pub mod tcp;
+pub mod ticks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -28,30 +28,48 @@ pub struct StopReceiver(watch::Receiver<Option<Stop>>);
 
 /// Says from within that the process is to end, because a configuration wants it to. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Alarm(watch::Sender<bool>);
+pub struct Alarm(watch::Sender<Option<Ending>>);
+
+/// Why a process ends itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// Something is not as the configuration expects it to be.
+    Unexpected,
+    /// What it was there for is done; with this exit status.
+    Done(u8),
+}
 
 impl Default for Alarm {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        Self(watch::Sender::new(None))
     }
 }
 
 impl Alarm {
-    /// Raises it, for good.
+    /// Raises it, for good: something is not as it is expected to be.
     pub fn raise(&self) {
-        self.0.send_replace(true);
+        self.end(Ending::Unexpected);
     }
 
-    /// Whether it was raised.
+    /// Raises it, for good. Only the first call counts.
+    pub fn end(&self, ending: Ending) {
+        self.0.send_if_modified(|raised| {
+            let is_first = raised.is_none();
+            raised.get_or_insert(ending);
+            is_first
+        });
+    }
+
+    /// Why it was raised, if it was.
     #[must_use]
-    pub fn is_raised(&self) -> bool {
+    pub fn ending(&self) -> Option<Ending> {
         *self.0.borrow()
     }
 
     /// Returns once it was raised.
     pub async fn raised(&self) {
         // The sender is ours: it cannot be gone.
-        let _ = self.0.subscribe().wait_for(|is_raised| *is_raised).await;
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 }
 

@@ -5,18 +5,33 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::{InputConfig, InputKind};
+use crate::input::dummy::Dummy;
+use crate::input::exec::Exec;
+use crate::input::fluentbit_metrics::Metrics;
 use crate::input::listener::{Address, BindError, Listener, default_tag};
 use crate::input::protocol::Protocol;
 use crate::input::source::Source;
 use crate::input::{forward, tcp};
+use crate::lifecycle::Alarm;
 use crate::telemetry::InputCounters;
 
 /// Makes an input, with its socket bound where it has one.
 pub(super) async fn source(
     input: InputConfig,
     counters: Arc<InputCounters>,
+    alarm: &Alarm,
 ) -> Result<Source, BindError> {
+    let tag = default_tag(input.tag.as_deref(), &input.name);
     let listener = match input.kind {
+        InputKind::Dummy(config) => {
+            return Ok(Source::Dummy(Box::new(Dummy::new(config, tag, counters))));
+        }
+        InputKind::Exec(config) => {
+            return Ok(Source::Exec(Box::new(Exec::new(config, tag, counters, alarm.clone()))));
+        }
+        InputKind::FluentbitMetrics(config) => {
+            return Ok(Source::Metrics(Box::new(Metrics::new(config, tag, counters))));
+        }
         InputKind::Forward(config) => {
             let address = match config.listener {
                 forward::config::Listener::Tcp { listen, port } => Address::Tcp(listen, port),
@@ -47,10 +62,7 @@ pub(super) async fn source(
                 object_bytes_max: config.object_bytes_max,
                 source_address,
                 parser: config.parser,
-                ..tcp::decode::DecodeOptions::new(
-                    format,
-                    default_tag(input.tag.as_deref(), &input.name),
-                )
+                ..tcp::decode::DecodeOptions::new(format, tag)
             };
             let protocol = Protocol::Tcp(options);
             Listener::bind(address, protocol, forward::config::CONNECTIONS_MAX, counters).await

@@ -145,6 +145,7 @@ impl Pipeline {
         let mut processors = Vec::new();
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
+        let alarm = Alarm::default();
         // First, so that peers may connect: what follows takes longer.
         let mut sources = Vec::new();
         for mut input in config.inputs {
@@ -152,9 +153,8 @@ impl Pipeline {
             telemetry.inputs.push(Arc::clone(&counters));
             let own = std::mem::take(&mut input.processors);
             processors.push(self::stages(own, &mut inquiries, &mut telemetry)?);
-            sources.push(inputs::source(input, counters).await?);
+            sources.push(inputs::source(input, counters, &alarm).await?);
         }
-        let alarm = Alarm::default();
         let mut outlets = Vec::new();
         let mut outputs = Vec::new();
         for mut output in config.outputs {
@@ -185,6 +185,7 @@ impl Pipeline {
         let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets)
             .with_waits_for_parts(waits);
         let telemetry = Arc::new(telemetry);
+        sources.iter_mut().for_each(|source| source.observe(&telemetry));
         Ok(Self { sources, intake, ingest, outputs, inquiries, telemetry, console, alarm })
     }
 

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod log;
 pub mod metrics;
 pub mod odd;
+pub mod sample;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -35,6 +35,8 @@ pub enum OddReason {
     LineNotJson,
     /// JSON that was not complete when the connection ended.
     LineTruncated,
+    /// A line that a parser could not take apart.
+    LineNotParsed,
 }
 
 impl OddReason {
@@ -42,7 +44,7 @@ impl OddReason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FrameNotArray,
         Self::FrameTooShort,
         Self::FrameTagNotText,
@@ -58,6 +60,7 @@ impl OddReason {
         Self::LineNotObject,
         Self::LineNotJson,
         Self::LineTruncated,
+        Self::LineNotParsed,
     ];
 
     /// The value of the metric label `reason`. Those that begin with `frame_` count frames, those
@@ -80,6 +83,7 @@ impl OddReason {
             Self::LineNotObject => "line_not_object",
             Self::LineNotJson => "line_not_json",
             Self::LineTruncated => "line_truncated",
+            Self::LineNotParsed => "line_not_parsed",
         }
     }
 }

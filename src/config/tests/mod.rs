@@ -373,9 +373,9 @@ fn a_parsers_file_has_to_be_there() {
 #[test]
 fn without_a_file_everything_goes_to_the_log_group_of_the_task() {
     let config = embedded(&Environment::default()).unwrap();
-    let listeners = config.inputs.iter().map(|input| match &input.kind {
-        InputKind::Forward(config) => config.listener.clone(),
-        InputKind::Tcp(_) => panic!("not forward"),
+    let listeners = config.inputs.iter().map(|input| {
+        let InputKind::Forward(config) = &input.kind else { panic!("not forward") };
+        config.listener.clone()
     });
     let listeners: Vec<_> = listeners.collect();
     let unix = Listener::Unix { path: PathBuf::from("/var/run/fluent.sock"), mode: None };

@@ -9,6 +9,7 @@ fn needed(plugin: &str) -> &'static str {
     match plugin {
         "cloudwatch" | "cloudwatch_logs" => "region r\nlog_group_name g\nlog_stream_prefix p",
         "checklist" => "file a.txt",
+        "exec" => "command true",
         "nest" => "operation lift\nnested_under k",
         "type_converter" => "int_key a b string",
         "multiline" => "multiline.parser java\nmultiline.key_content log",

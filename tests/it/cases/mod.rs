@@ -109,6 +109,8 @@ cases! {
     cw_time_float
     cw_two_outputs_log_key
     cw_workers
+    dummy
+    exec
     firelens_bridge
     firelens_default
     firelens_dup_container_names
