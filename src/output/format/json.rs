@@ -239,6 +239,11 @@ impl Encoder<'_> {
     }
 }
 
+/// Appends a text as JSON; bytes that are no UTF-8 become U+FFFD.
+pub(super) fn write_string(text: &[u8], escape_unicode: bool, out: &mut Vec<u8>) {
+    Encoder { out, escape_unicode }.string(text);
+}
+
 /// One character as JSON escapes it.
 fn escape(c: char, out: &mut Vec<u8>) {
     let short = match c {

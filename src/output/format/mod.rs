@@ -4,4 +4,6 @@
 //! within another text, has an encoder of its own.
 
 pub mod date;
+pub mod gelf;
 pub mod json;
+pub mod msgpack;
