@@ -176,6 +176,13 @@ impl Options {
         self.subject(&setting.key, value)
     }
 
+    fn subject_of_line(&self, setting: &Setting) -> Subject {
+        match self.rows().find(|row| row.is_called(&setting.key)) {
+            Some(row) => self.subject_of(setting, row),
+            None => self.subject(&setting.key, &setting.written),
+        }
+    }
+
     fn problem(&mut self, setting: &Setting, row: &Row, fault: Fault) {
         self.report.refuse(setting.place.clone(), self.subject_of(setting, row), fault);
     }
@@ -282,13 +289,13 @@ impl Options {
 
     /// Reports a problem with one line of a `multi` option.
     pub fn refuse_setting(&mut self, setting: &Setting, fault: Fault) {
-        let subject = self.subject(&setting.key, &setting.written);
+        let subject = self.subject_of_line(setting);
         self.report.refuse(setting.place.clone(), subject, fault);
     }
 
     /// Reports a warning about one line of a `multi` option.
     pub fn remark_setting(&mut self, setting: &Setting, remark: Remark) {
-        let subject = self.subject(&setting.key, &setting.written);
+        let subject = self.subject_of_line(setting);
         self.report.remark(setting.place.clone(), subject, remark);
     }
 
