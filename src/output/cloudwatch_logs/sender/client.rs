@@ -191,7 +191,7 @@ impl Shared {
 
 /// All that a client is made of; the connections outlive it.
 #[derive(Debug)]
-struct Recipe {
+pub(super) struct Recipe {
     settings: Settings,
     region: Region,
     endpoint_url: Option<String>,
@@ -207,7 +207,7 @@ struct Recipe {
 }
 
 impl Recipe {
-    async fn new(
+    pub(super) async fn new(
         settings: Settings,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self, ConnectError> {
@@ -260,6 +260,15 @@ impl Recipe {
             config.set_credentials_provider(Some(self.assume(role, &base).await));
         }
         Client::from_conf(config.build())
+    }
+
+    /// What gives the credentials, of the role if one is to be assumed.
+    pub(super) async fn credentials_provider(&self) -> Option<SharedCredentialsProvider> {
+        let base = self.base().await;
+        match &self.settings.role_arn {
+            Some(role) => Some(self.assume(role, &base).await),
+            None => base.credentials_provider(),
+        }
     }
 
     /// What the environment and the profile say, with the credentials found there.

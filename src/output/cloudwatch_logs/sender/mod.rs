@@ -13,6 +13,7 @@ mod client;
 mod create;
 mod credentials;
 mod error;
+mod identity;
 mod put;
 mod transport;
 mod unverified;
@@ -20,6 +21,7 @@ mod unverified;
 pub use client::{ConnectError, Keys, Settings};
 pub use create::Created;
 pub use error::{Class, SendError, classify, codes};
+pub use identity::Identity;
 pub use put::{Encoding, Put, Rejected, RejectedCounts};
 
 /// A client of one endpoint with one identity. Clones share connections and credentials.
