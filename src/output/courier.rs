@@ -43,10 +43,12 @@ pub trait Courier: Clone + Send + 'static {
 }
 
 /// A parcel arrived.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Sent {
     /// Bytes that were sent, without what is around them on the wire.
     pub bytes: u64,
+    /// Records of it that were refused for good, each for itself, and told of.
+    pub refused: u64,
 }
 
 /// A parcel did not arrive, as far as is known.
@@ -154,7 +156,10 @@ fn send_due<C: Courier>(
 fn answered(dispatch: &mut Dispatch, answer: Result<Answer, JoinError>, is_short: bool) {
     let now = clock::now();
     match answer {
-        Ok((parcel, Some(Ok(sent)))) => dispatch.delivered(parcel, sent.bytes, now),
+        Ok((mut parcel, Some(Ok(sent)))) => {
+            parcel.refused(sent.refused);
+            dispatch.delivered(parcel, sent.bytes, now);
+        }
         Ok((parcel, Some(Err(Failure { kind, why })))) => {
             dispatch.failed(parcel, (kind, &why), is_short, now);
         }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::chunk::Chunk;
+use crate::ledger::Reason;
 use crate::output::group::GROUP_BYTES_MAX;
 use crate::record::tag::Tag;
 
@@ -22,6 +23,17 @@ pub struct Parcel {
 }
 
 impl Parcel {
+    /// Some of its records were refused, each for itself; the rest is still owed.
+    pub fn refused(&mut self, mut records: u64) {
+        for chunk in &mut self.chunks {
+            let of_chunk = records.min(chunk.records());
+            if of_chunk > 0 {
+                chunk.permit.receipt.dropped(of_chunk, Reason::Refused);
+            }
+            records -= of_chunk;
+        }
+    }
+
     /// How many records it has.
     #[must_use]
     pub fn records(&self) -> u64 {
@@ -31,5 +43,30 @@ impl Parcel {
     /// The lane it is of.
     pub(super) fn key(&self) -> (u16, Tag) {
         (self.input, self.tag.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::chunk::fixture::chunk;
+    use crate::ledger::Account;
+
+    #[test]
+    fn records_that_were_refused_have_their_outcome_and_the_rest_is_still_owed() {
+        for refused in 0..=5 {
+            let account = Arc::new(Account::default());
+            let chunks =
+                vec![chunk(&account, "t", &[&[], &[], &[]]), chunk(&account, "t", &[&[], &[]])];
+            let mut parcel = Parcel { tag: "t".into(), chunks, input: 0, sent_at: None };
+            parcel.refused(refused);
+            assert_eq!(parcel.records(), 5 - refused);
+            parcel.chunks.into_iter().for_each(Chunk::delivered);
+            let balance = account.balance();
+            assert_eq!(balance.dropped_for(Reason::Refused), refused);
+            assert_eq!((balance.delivered, balance.held), (5 - refused, 0));
+        }
     }
 }
