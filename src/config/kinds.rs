@@ -14,7 +14,7 @@ use crate::filter::{
 use crate::input::{dummy, exec, fluentbit_metrics, forward, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
-use crate::output::{cloudwatch, cloudwatch_logs, file, stdout};
+use crate::output::{cloudwatch, cloudwatch_logs, file, http, stdout};
 
 /// What inputs and filters name, and what is common to them.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,11 @@ pub(super) fn output(
             .map(|config| OutputKind::File(Box::new(config))),
         Output::Null => Some(OutputKind::Null),
         Output::Stdout => stdout::config::Config::from_options(options).map(OutputKind::Stdout),
+        Output::Http => {
+            let region = context.cloudwatch_logs.region.as_deref();
+            http::config::Config::from_options(options, http::config::Defaults { region })
+                .map(|config| OutputKind::Http(Box::new(config)))
+        }
         Output::Cloudwatch => {
             cloudwatch::config::Config::from_options(options, &context.cloudwatch_logs)
                 .map(|config| OutputKind::Cloudwatch(Box::new(config)))

@@ -190,6 +190,8 @@ pub enum OutputKind {
     Null,
     /// `stdout`.
     Stdout(output::stdout::config::Config),
+    /// `http`.
+    Http(Box<output::http::config::Config>),
     /// `cloudwatch`.
     Cloudwatch(Box<output::cloudwatch::config::Config>),
     /// `cloudwatch_logs`.

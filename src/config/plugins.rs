@@ -41,6 +41,7 @@ pub(super) enum Output {
     File,
     Null,
     Stdout,
+    Http,
     Cloudwatch,
     CloudwatchLogs,
 }
@@ -247,6 +248,7 @@ impl Output {
         ("file", Self::File),
         ("null", Self::Null),
         ("stdout", Self::Stdout),
+        ("http", Self::Http),
         ("cloudwatch", Self::Cloudwatch),
         ("cloudwatch_logs", Self::CloudwatchLogs),
     ];
@@ -268,7 +270,6 @@ impl Output {
         "flowcounter",
         "forward",
         "gelf",
-        "http",
         "influxdb",
         "kafka",
         "kafka-rest",
@@ -321,6 +322,16 @@ impl Output {
             Self::Stdout => Tables {
                 own: output::stdout::config::OPTIONS,
                 shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
+            },
+            Self::Http => Tables {
+                own: output::http::config::OPTIONS,
+                shared: &[
+                    output::http::config::ADDRESS,
+                    output::http::config::NET,
+                    tables::SECTION,
+                    tables::OUTPUT,
+                    tls::CLIENT_OPTIONS,
+                ],
             },
             Self::Cloudwatch => Tables {
                 own: output::cloudwatch::config::OPTIONS,

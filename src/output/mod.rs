@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod file;
 pub mod format;
 pub mod group;
+pub mod http;
 pub mod incident;
 pub mod losses;
 pub mod null;
@@ -31,6 +32,8 @@ pub enum Output {
     Null,
     /// Prints records or their numbers to standard output.
     Stdout(Box<stdout::Stdout>),
+    /// Sends to a web server.
+    Http(Box<http::Http>),
     /// Amazon CloudWatch Logs, configured as `cloudwatch_logs` or as `cloudwatch`.
     CloudwatchLogs(Box<cloudwatch_logs::CloudwatchLogs>),
 }
@@ -43,6 +46,7 @@ impl Output {
             Self::File(output) => output.run(buffer, stop).await,
             Self::Null => null::run(buffer).await,
             Self::Stdout(output) => output.run(buffer, stop).await,
+            Self::Http(output) => output.run(buffer, stop).await,
             Self::CloudwatchLogs(output) => output.run(buffer, stop).await,
         }
     }

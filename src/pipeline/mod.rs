@@ -29,6 +29,7 @@ use crate::ledger::{Balance, Budget};
 use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::Output;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
+use crate::output::http;
 use crate::ring::Ring;
 use crate::router::Router;
 use crate::telemetry::{InputCounters, Telemetry};
@@ -78,6 +79,14 @@ pub enum BuildError {
         output: String,
         /// What is wrong.
         source: ConnectError,
+    },
+    /// An output to a web server can never work.
+    #[error("{output}: {source}")]
+    Http {
+        /// The instance.
+        output: String,
+        /// What is wrong.
+        source: Box<http::BuildError>,
     },
     /// A filter's files cannot be read.
     #[error("{filter}: {source}")]

@@ -18,6 +18,7 @@ use crate::output::cloudwatch_logs::{self, CloudwatchLogs};
 use crate::output::courier;
 use crate::output::dispatch::Settings;
 use crate::output::file::{self, File};
+use crate::output::http::{self, Http};
 use crate::output::stdout::{self, Stdout};
 use crate::telemetry::OutputCounters;
 
@@ -53,6 +54,14 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
             let Some(around) = around.printing() else { return Ok(Output::Null) };
             return Ok(Output::Stdout(Box::new(Stdout::new(config, around))));
         }
+        OutputKind::Http(config) => {
+            let made = Http::new(*config, around.http()).await;
+            let made = made.map_err(|source| {
+                let source = Box::new(source);
+                BuildError::Http { output: output.name, source }
+            })?;
+            return Ok(Output::Http(Box::new(made)));
+        }
         OutputKind::Cloudwatch(config) => Plan::from(*config),
         OutputKind::CloudwatchLogs(config) => Plan::from(*config),
     };
@@ -77,6 +86,16 @@ impl Around {
             escape_unicode: self.escape_unicode,
             console: self.console?,
         })
+    }
+
+    fn http(self) -> http::Surroundings {
+        let Self { flush, retry_limit, budget, seed, .. } = self;
+        http::Surroundings {
+            settings: Settings::new(flush, retry_limit, budget.bytes_max(), seed),
+            around: courier::Around { counters: self.counters, budget },
+            escape_unicode: self.escape_unicode,
+            keys: self.keys,
+        }
     }
 
     fn cloudwatch_logs(self) -> cloudwatch_logs::Surroundings {

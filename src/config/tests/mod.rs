@@ -50,6 +50,7 @@ fn cloudwatch(config: &Config, index: usize) -> &output::cloudwatch_logs::config
         OutputKind::CloudwatchLogs(config) => config,
         OutputKind::Counter
         | OutputKind::File(_)
+        | OutputKind::Http(_)
         | OutputKind::Null
         | OutputKind::Stdout(_)
         | OutputKind::Cloudwatch(_) => {

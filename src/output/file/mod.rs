@@ -111,7 +111,7 @@ impl Courier for Writer {
         let manners = self.manners;
         let written = spawn_blocking(move || append_all(&sheets, manners, stamp)).await;
         match written {
-            Ok(Ok(bytes)) => Ok(Sent { bytes }),
+            Ok(Ok(bytes)) => Ok(Sent { bytes, refused: 0 }),
             Ok(Err(error)) => Err(failure(&error)),
             Err(error) => {
                 let kind = FailureKind::Again { after: None, is_ambiguous: true };

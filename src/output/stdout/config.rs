@@ -76,7 +76,8 @@ impl Config {
     }
 }
 
-fn date(options: &mut Options) -> Option<(String, DateFormat)> {
+/// The key of the time and its form, if it is written. Other outputs have the same options.
+pub(in crate::output) fn date(options: &mut Options) -> Option<(String, DateFormat)> {
     let format = options.text("json_date_format").and_then(|text| DateFormat::parse(&text));
     if format.is_none() {
         options.remark("json_date_format", Remark::plugin(Advice::DateFormat));
