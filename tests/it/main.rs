@@ -13,6 +13,7 @@
 mod cases;
 mod check;
 mod command_line;
+mod destinations;
 mod embedded;
 mod exec;
 mod faults;
