@@ -60,6 +60,7 @@ pub mod config;
 pub mod console;
 pub mod ec2;
 pub mod ecs;
+pub mod handshake;
 pub mod healthcheck;
 pub mod http_request;
 pub mod inquiries;

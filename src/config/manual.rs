@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::plugins::{Filter, Input, Output, Tables};
+use crate::input::admission;
 use crate::option::tables::{self};
 use crate::option::{Effect, Kind, Row, Table};
 use crate::tls;
@@ -49,8 +50,8 @@ pub(super) fn sections() -> Vec<Section> {
         ("[STREAM_TASK]".to_owned(), vec![crate::filter::stream_task::config::OPTIONS]),
     ];
     let mut add = |kind: &str, name: &str, Tables { own, shared }: Tables| {
-        let shared_tls = [tls::CLIENT_OPTIONS, tls::SERVER_OPTIONS];
-        let other = |table: &&Table| !tables::ALL.contains(table) && !shared_tls.contains(table);
+        let several = [tls::CLIENT_OPTIONS, tls::SERVER_OPTIONS, admission::OPTIONS];
+        let other = |table: &&Table| !tables::ALL.contains(table) && !several.contains(table);
         let tables = std::iter::once(own).chain(shared.iter().filter(other).copied());
         sections.push((format!("[{kind}] {name}"), tables.collect()));
     };
@@ -63,9 +64,12 @@ pub(super) fn sections() -> Vec<Section> {
         ("Every input".to_owned(), vec![tables::INPUT]),
         ("Every filter".to_owned(), vec![tables::FILTER, tables::CONDITION]),
         ("Every output".to_owned(), vec![tables::OUTPUT, tables::HOST, tables::TLS]),
-        ("Every input that listens on a port".to_owned(), vec![tls::SERVER_OPTIONS]),
+        (
+            "Every input that listens on a port".to_owned(),
+            vec![admission::OPTIONS, tls::SERVER_OPTIONS],
+        ),
         ("Every output that connects to a host".to_owned(), vec![tls::CLIENT_OPTIONS]),
-        ("Every connection".to_owned(), vec![tables::NET]),
+        ("Every connection of an output".to_owned(), vec![tables::NET]),
     ]);
     sections
 }

@@ -179,11 +179,6 @@ impl Builder<'_> {
         let mut options = read(section, plugin.tables());
         let default_name = format!("{}.{index}", plugin.name());
         let kind = kinds::input(plugin, &mut options, &self.registries());
-        let has_tls = options.rows().any(|row| row.name == "tls");
-        if has_tls && options.bool("tls") {
-            // To listen in the clear where encryption is asked for would expose records.
-            options.refuse("tls", Fault::UnsupportedOption);
-        }
         if options.text("storage.type").as_deref() == Some("filesystem") {
             if self.has_storage_path {
                 options.remark("storage.type", Remark::InMemory);

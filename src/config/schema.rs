@@ -112,7 +112,7 @@ fn doc(row: &Row) -> String {
 fn groups(plugin: &Plugin) -> Vec<(&'static str, Vec<&'static Row>)> {
     let Tables { own, shared } = plugin.2;
     let is_of = |table: &Table, several: &[Table]| several.contains(table);
-    let connection = [tables::NET, tables::HOST];
+    let connection = [tables::NET, tables::HOST, crate::input::admission::OPTIONS];
     let tls = [tables::TLS, tls::CLIENT_OPTIONS, tls::SERVER_OPTIONS];
     let every = [tables::SECTION, tables::INPUT, tables::FILTER, tables::OUTPUT];
     let title = |table: &Table| match table {

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
 
+use super::admission::Admitted;
 use super::item::{Item, Progress};
 use super::socket::{Peer, Socket};
 use super::{Intake, forward, rest, tcp};
 use crate::chunk::Chunk;
 use crate::clock;
+use crate::handshake::server::{Refusal, Settings};
 use crate::ledger::Share;
 use crate::record::chunk::TaggedEntries;
 use crate::record::time::EventTime;
@@ -42,19 +45,27 @@ pub enum Decoder {
 /// A connection being read.
 #[derive(Debug)]
 pub struct Connection {
-    socket: Socket,
+    pub(super) socket: Socket,
     peer: Peer,
     decoder: Decoder,
-    intake: Intake,
+    pub(super) intake: Intake,
     counters: Arc<InputCounters>,
     /// What was read and is not decoded: an incomplete frame.
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     /// The memory of `buffer`.
-    share: Share,
+    pub(super) share: Share,
     /// The right to read over the budget until the frame is whole; its records keep it then, until
     /// their memory is free again.
     turn: Option<OwnedSemaphorePermit>,
     items: Vec<Item>,
+    /// Until when a handshake has to be done.
+    pub(super) greeted_by: Option<Instant>,
+    /// Whether it is a warning that it is not.
+    pub(super) warns_of_timeout: bool,
+    /// How long the peer may say nothing.
+    io_timeout: Option<Duration>,
+    /// When it said something last.
+    heard: Instant,
 }
 
 /// Why a connection ended.
@@ -80,6 +91,20 @@ pub enum End {
         /// What came of the frame.
         bytes: usize,
     },
+    /// It has not shown that it may send.
+    #[error("handshake refused: {0}")]
+    Handshake(#[from] Refusal),
+    /// It has not shown it in time.
+    #[error(
+        "the secure-forward handshake was not done within net.accept_timeout; does the sender have a shared_key?"
+    )]
+    Late {
+        /// Whether an operator wants to know.
+        is_warning: bool,
+    },
+    /// It said nothing for too long.
+    #[error("silent for longer than net.io_timeout")]
+    Idle,
     /// The process is past its time to read.
     #[error("closed for the end of the process")]
     Stopped,
@@ -89,32 +114,73 @@ impl Connection {
     /// A connection that speaks what the decoder understands.
     #[must_use]
     pub fn new(
-        (socket, peer): (Socket, Peer),
+        admitted: Admitted,
         decoder: Decoder,
         intake: Intake,
         counters: Arc<InputCounters>,
     ) -> Self {
         let (buffer, share) = (BytesMut::new(), Share::empty());
-        let items = Vec::new();
-        Self { socket, peer, decoder, intake, counters, buffer, share, turn: None, items }
+        let Admitted { socket, peer, greeted_by, warns_of_timeout, io_timeout } = admitted;
+        Self {
+            socket,
+            peer,
+            decoder,
+            intake,
+            counters,
+            buffer,
+            share,
+            turn: None,
+            items: Vec::new(),
+            greeted_by,
+            warns_of_timeout,
+            io_timeout,
+            heard: Instant::now(),
+        }
     }
 
-    /// Serves the peer until it has closed or cannot be followed, and says why once.
-    pub async fn serve(mut self) {
+    /// Serves the peer, after a handshake if there is one, until it has closed or cannot be
+    /// followed, and says why once.
+    pub async fn serve(mut self, handshake: Option<Arc<Settings>>) {
         self.counters.connections.add(1);
         self.intake.activity.opened();
-        let end = self.read_all().await;
+        let end = match self.begin(handshake).await {
+            Ok(()) => self.read_all().await,
+            Err(end) => end,
+        };
+        self.socket.close();
         self.intake.activity.closed();
         self.counters.connections.sub(1);
         let (input, peer) = (&self.counters.name, &self.peer);
         match end {
-            End::Closed | End::Stopped => tracing::debug!("{input}: {peer}: {end}"),
-            End::Failed(source) => tracing::debug!("{input}: {peer}: connection failed: {source}"),
-            End::Forward(_) | End::Tcp(_) | End::Silent { .. } => {
+            End::Closed | End::Stopped | End::Idle | End::Late { is_warning: false } => {
+                tracing::debug!("{input}: {peer}: {end}")
+            }
+            End::Failed(source) if source.kind() != io::ErrorKind::InvalidData => {
+                tracing::debug!("{input}: {peer}: connection failed: {source}");
+            }
+            End::Failed(source) => {
+                self.counters.connection_errors.add(1);
+                tracing::warn!("{input}: connection of {peer} closed: TLS failed: {source}");
+            }
+            End::Forward(_)
+            | End::Tcp(_)
+            | End::Silent { .. }
+            | End::Handshake(_)
+            | End::Late { is_warning: true } => {
                 self.counters.connection_errors.add(1);
                 tracing::warn!("{input}: connection of {peer} closed: {end}");
             }
         }
+    }
+
+    /// Comes to the first frame. What came of it already is decoded.
+    async fn begin(&mut self, handshake: Option<Arc<Settings>>) -> Result<(), End> {
+        let Some(settings) = handshake else { return Ok(()) };
+        self.greet(settings).await?;
+        self.heard = Instant::now();
+        self.decode().await?;
+        self.release_idle();
+        Ok(())
     }
 
     async fn read_all(&mut self) -> End {
@@ -127,7 +193,12 @@ impl Connection {
     }
 
     async fn read_once(&mut self) -> Result<(), End> {
-        self.readable().await?;
+        if let Err(end) = self.readable().await {
+            if matches!(end, End::Idle) {
+                self.finish().await?;
+            }
+            return Err(end);
+        }
         let mut ending = self.intake.ending();
         let mut room = tokio::select! {
             biased;
@@ -151,6 +222,9 @@ impl Connection {
         room.shrink_to(read);
         self.share.join(room);
         self.intake.activity.read(clock::now());
+        if self.io_timeout.is_some() {
+            self.heard = Instant::now();
+        }
         self.decode().await?;
         self.release_idle();
         Ok(())
@@ -172,12 +246,19 @@ impl Connection {
         self.ready().await
     }
 
-    async fn ready(&self) -> Result<(), End> {
+    pub(super) async fn ready(&self) -> Result<(), End> {
         let mut ending = self.intake.ending();
+        let idle = async {
+            match self.io_timeout.and_then(|limit| self.heard.checked_add(limit)) {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = ending.wait_for(|ended| *ended) => Err(End::Stopped),
             readable = self.socket.readable() => Ok(readable?),
+            () = idle => Err(End::Idle),
         }
     }
 

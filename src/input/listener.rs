@@ -5,20 +5,23 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixListener, UnixSocket, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Intake;
+use super::admission::{self, Admission};
 use super::protocol::Protocol;
 use super::socket::{Peer, Socket};
+use super::{Intake, heartbeat};
 use crate::record::tag::Tag;
 use crate::telemetry::InputCounters;
+use crate::tls::TlsError;
 
 /// How long accepting rests after the system refused it, as it does when it is out of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -27,6 +30,9 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener {
     bound: Bound,
+    /// Where those ask who want to know whether it lives.
+    heartbeat: Option<UdpSocket>,
+    admission: Admission,
     protocol: Protocol,
     connections_max: usize,
     counters: Arc<InputCounters>,
@@ -38,9 +44,13 @@ enum Bound {
     Unix(UnixListener, SocketFile),
 }
 
-/// The file of a unix socket, removed when the listener goes.
+/// The file of a unix socket, removed when the listener goes, if it is still the same.
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    /// Device and number of the file on it.
+    identity: Option<(u64, u64)>,
+}
 
 /// Where an input is to listen.
 #[derive(Clone, Debug)]
@@ -84,6 +94,14 @@ pub enum BindError {
         /// Its `Unix_Path`.
         path: PathBuf,
     },
+    /// TLS cannot be spoken.
+    #[error("{input}: {source}")]
+    Tls {
+        /// The instance.
+        input: String,
+        /// Why.
+        source: Box<TlsError>,
+    },
     /// Something that is no socket is there.
     #[error("{input}: {} exists and is no socket; remove it or choose another Unix_Path", path.display())]
     NotASocket {
@@ -102,19 +120,28 @@ impl Listener {
     /// [`BindError`] names the input, the address and what to do.
     pub async fn bind(
         address: Address,
+        admission: &admission::Config,
         protocol: Protocol,
         connections_max: usize,
         counters: Arc<InputCounters>,
     ) -> Result<Self, BindError> {
         let input = counters.name.clone();
+        let backlog = admission.backlog;
         let bound = match address {
-            Address::Tcp(host, port) => match TcpListener::bind((host.as_str(), port)).await {
+            Address::Tcp(host, port) => match bind_tcp(&host, port, admission).await {
                 Ok(listener) => Bound::Tcp(listener),
                 Err(source) => return Err(BindError::Tcp { input, host, port, source }),
             },
-            Address::Unix(path, mode) => bind_unix(input, path, mode)?,
+            Address::Unix(path, mode) => bind_unix(input, path, mode, backlog)?,
         };
-        Ok(Self { bound, protocol, connections_max, counters })
+        let heartbeat = match (&bound, &protocol) {
+            (Bound::Tcp(listener), Protocol::Forward(..)) => beside(listener, &counters).await,
+            (Bound::Tcp(_) | Bound::Unix(..), _) => None,
+        };
+        let admission = Admission::new(admission)
+            .map_err(Box::new)
+            .map_err(|source| BindError::Tls { input: counters.name.clone(), source })?;
+        Ok(Self { bound, heartbeat, admission, protocol, connections_max, counters })
     }
 
     /// The address it listens on, as a person would write it.
@@ -124,14 +151,17 @@ impl Listener {
             Bound::Tcp(listener) => {
                 listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string())
             }
-            Bound::Unix(_, SocketFile(path)) => path.display().to_string(),
+            Bound::Unix(_, file) => file.path.display().to_string(),
         }
     }
 
     /// Accepts and serves until it is dropped.
-    pub async fn accept(self, intake: Intake) {
+    pub async fn accept(mut self, intake: Intake) {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let mut connections = JoinSet::new();
+        if let Some(socket) = self.heartbeat.take() {
+            connections.spawn(heartbeat::answer(socket));
+        }
         loop {
             // A peer beyond the limit waits in the system's queue; nobody is turned away.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -142,9 +172,12 @@ impl Listener {
             match accepted {
                 Ok(peer) => {
                     let (protocol, counters) = (self.protocol.clone(), Arc::clone(&self.counters));
-                    let served = protocol.serve(peer, intake.clone(), counters);
+                    let admitted = self.admission.clone().admit(peer, Arc::clone(&counters));
+                    let intake = intake.clone();
                     connections.spawn(async move {
-                        served.await;
+                        if let Some(peer) = admitted.await {
+                            protocol.serve(peer, intake, counters).await;
+                        }
                         drop(place);
                     });
                 }
@@ -174,14 +207,55 @@ impl Bound {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Nothing depends on it: the next start replaces a stale file.
-        let _ = fs::remove_file(&self.0);
+        // Whoever has put another file there listens on that.
+        if identity(&self.path).is_some_and(|found| self.identity == Some(found)) {
+            // Nothing depends on it: the next start replaces a stale file.
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+async fn bind_tcp(host: &str, port: u16, admission: &admission::Config) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        if admission.shares_port {
+            socket.set_reuseport(true)?;
+        }
+        match socket.bind(address).and_then(|()| socket.listen(admission.backlog)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Frames can be read without it, so it is no error if there is none.
+async fn beside(listener: &TcpListener, counters: &InputCounters) -> Option<UdpSocket> {
+    let bound = match listener.local_addr() {
+        Ok(address) => heartbeat::bind(address).await,
+        Err(error) => Err(error),
+    };
+    bound.map_err(|error| tracing::debug!("{}: no UDP heartbeat: {error}", counters.name)).ok()
+}
+
+/// What tells a file from another of the same name.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Binds beside the path and moves the socket there: its permissions are right from the first
 /// moment, and a stale file is replaced in one step.
-fn bind_unix(input: String, path: PathBuf, mode: Option<u32>) -> Result<Bound, BindError> {
+fn bind_unix(
+    input: String,
+    path: PathBuf,
+    mode: Option<u32>,
+    backlog: u32,
+) -> Result<Bound, BindError> {
     match fs::symlink_metadata(&path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(BindError::NotASocket { input, path });
@@ -191,25 +265,31 @@ fn bind_unix(input: String, path: PathBuf, mode: Option<u32>) -> Result<Bound, B
         }
         Ok(_) | Err(_) => {}
     }
-    match bind_beside(&path, mode) {
-        Ok(listener) => Ok(Bound::Unix(listener, SocketFile(path))),
+    match bind_beside(&path, mode, backlog) {
+        Ok(listener) => {
+            let identity = identity(&path);
+            Ok(Bound::Unix(listener, SocketFile { path, identity }))
+        }
         Err(source) => Err(BindError::Unix { input, path, source }),
     }
 }
 
-fn bind_beside(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
+fn bind_beside(path: &Path, mode: Option<u32>, backlog: u32) -> io::Result<UnixListener> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
     let _ = fs::remove_file(&beside);
-    let listener = UnixListener::bind(&beside)?;
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(&beside)?;
+    let listener = socket.listen(backlog);
     let placed = mode
         .map_or(Ok(()), |mode| fs::set_permissions(&beside, fs::Permissions::from_mode(mode)))
-        .and_then(|()| fs::rename(&beside, path));
+        .and_then(|()| fs::rename(&beside, path))
+        .and(listener);
     if placed.is_err() {
         let _ = fs::remove_file(&beside);
     }
-    placed.map(|()| listener)
+    placed
 }
 
 /// The tag of records that carry none of their own.

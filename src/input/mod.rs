@@ -5,11 +5,14 @@
 //! [`Intake`] is the door that all connections share; [`listener`] accepts, [`connection`] reads,
 //! each protocol's `decode` is pure. Must not know of filters and outputs.
 
+pub mod admission;
 pub mod connection;
 pub mod dummy;
 pub mod exec;
 pub mod fluentbit_metrics;
 pub mod forward;
+mod greeting;
+mod heartbeat;
 pub mod item;
 pub mod listener;
 pub mod protocol;
@@ -20,6 +23,7 @@ pub mod source;
 pub mod tail;
 pub mod tcp;
 pub mod ticks;
+pub mod tls_socket;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

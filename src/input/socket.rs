@@ -1,4 +1,4 @@
-//! The two kinds of stream socket, looked at as one. Must not know a protocol.
+//! The kinds of stream socket, looked at as one. Must not know a protocol.
 
 use std::fmt;
 use std::io;
@@ -8,6 +8,8 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
+pub use super::tls_socket::TlsSocket;
+
 /// A connected peer.
 #[derive(Debug)]
 pub enum Socket {
@@ -15,6 +17,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Over a unix socket.
     Unix(UnixStream),
+    /// Over TLS and TCP.
+    Tls(Box<TlsSocket>),
 }
 
 /// Who a peer is, for log lines and `source_address_key`.
@@ -45,6 +49,7 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.readable().await,
             Self::Unix(stream) => stream.readable().await,
+            Self::Tls(socket) => socket.readable().await,
         }
     }
 
@@ -54,11 +59,12 @@ impl Socket {
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] where nothing is there, else the operating system's error.
-    pub fn try_read(&self, buffer: &mut BytesMut, bytes_max: usize) -> io::Result<usize> {
+    pub fn try_read(&mut self, buffer: &mut BytesMut, bytes_max: usize) -> io::Result<usize> {
         let mut limited = buffer.limit(bytes_max);
         match self {
             Self::Tcp(stream) => stream.try_read_buf(&mut limited),
             Self::Unix(stream) => stream.try_read_buf(&mut limited),
+            Self::Tls(socket) => socket.try_read(limited.get_mut(), bytes_max),
         }
     }
 
@@ -71,6 +77,15 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.write_all(bytes).await,
             Self::Unix(stream) => stream.write_all(bytes).await,
+            Self::Tls(socket) => socket.write_all(bytes).await,
+        }
+    }
+
+    /// Says goodbye where a peer expects it, if that can be said at once.
+    pub fn close(&mut self) {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => {}
+            Self::Tls(socket) => socket.close(),
         }
     }
 }

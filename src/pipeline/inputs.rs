@@ -37,14 +37,17 @@ pub(super) async fn source(
                 forward::config::Listener::Tcp { listen, port } => Address::Tcp(listen, port),
                 forward::config::Listener::Unix { path, mode } => Address::Unix(path, mode),
             };
+            let handshake = config.handshake.map(Arc::new);
             let options = forward::decode::DecodeOptions {
+                json: handshake.is_none(),
                 frame_bytes_max: config.frame_bytes_max,
                 tag: input.tag.as_deref().map(Into::into),
                 tag_prefix: config.tag_prefix.as_deref().map(Into::into),
                 ..forward::decode::DecodeOptions::default()
             };
-            let protocol = Protocol::Forward(options);
-            Listener::bind(address, protocol, config.connections_max, counters).await
+            let protocol = Protocol::Forward(options, handshake);
+            let admission = &config.admission;
+            Listener::bind(address, admission, protocol, config.connections_max, counters).await
         }
         InputKind::Tcp(config) => {
             let address = Address::Tcp(config.listen, config.port);
@@ -65,7 +68,8 @@ pub(super) async fn source(
                 ..tcp::decode::DecodeOptions::new(format, tag)
             };
             let protocol = Protocol::Tcp(options);
-            Listener::bind(address, protocol, forward::config::CONNECTIONS_MAX, counters).await
+            let connections_max = forward::config::CONNECTIONS_MAX;
+            Listener::bind(address, &config.admission, protocol, connections_max, counters).await
         }
     }?;
     Ok(Source::Listener(Box::new(listener)))

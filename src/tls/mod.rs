@@ -85,6 +85,18 @@ impl TlsError {
     }
 }
 
+/// Bytes that nobody can guess.
+///
+/// # Errors
+///
+/// The system has none.
+pub fn random<const BYTES: usize>() -> Result<[u8; BYTES], TlsError> {
+    let mut bytes = [0; BYTES];
+    let filled = provider().secure_random.fill(&mut bytes);
+    filled.map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
+    Ok(bytes)
+}
+
 /// An error with all that led to it.
 struct Causes<'a>(&'a FileError);
 

@@ -152,6 +152,17 @@ async fn the_binary_removes_its_socket_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_socket_that_somebody_has_put_in_the_place_of_ours_is_left_alone() {
+    let running = run(UNIX).await;
+    let path = running.world.socket();
+    fs::remove_file(&path).expect("ours");
+    let theirs = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
+    let world = running.stop_well().await;
+    assert!(is_socket(&world.socket()));
+    drop(theirs);
+}
+
+#[tokio::test]
 async fn unix_and_tcp_work_side_by_side() {
     let running = run(&format!("{UNIX}{TCP}")).await;
     let mut unix = Peer::unix(running.address(0), "u").await;

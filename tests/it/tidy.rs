@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "src/filter/type_converter/",
     "src/filter/rewrite_tag/",
     "src/filter/stream_task/",
+    "src/handshake/",
     "src/input/forward/",
     "src/input/tcp/",
     "src/input/tail/offsets/prefix.rs",
@@ -108,6 +109,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "chunk",
             "clock",
+            "handshake",
             "ledger",
             "lifecycle",
             "option",
@@ -167,6 +169,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("console", &[]),
     ("ec2", &["clock", "http_request"]),
     ("ecs", &["chunk", "http_request", "record"]),
+    ("handshake", &["record"]),
     ("healthcheck", &["http_request"]),
     ("http_request", &[]),
     ("inquiries", &["ec2", "ecs", "filter"]),

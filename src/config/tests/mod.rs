@@ -291,10 +291,11 @@ fn a_region_comes_from_the_file_then_from_the_environment() {
 }
 
 #[test]
-fn an_input_with_tls_is_refused() {
+fn an_input_with_tls_needs_a_certificate() {
     let tls =
         |value: &str| errors(&format!("[INPUT]\n Name tcp\n TLS {value}\n[OUTPUT]\n Name null"));
-    let expected = "f.conf:3: [INPUT] tcp: TLS = \"on\": this option is not supported by this version of Firelane";
+    let expected =
+        "f.conf:3: [INPUT] tcp: TLS = \"on\": expected an option tls.crt_file and tls.key_file";
     assert_eq!((tls("on").as_str(), tls("off").as_str()), (expected, ""));
 }
 

@@ -4,8 +4,10 @@
 
 use std::path::PathBuf;
 
+use crate::handshake::server::{Settings, User};
+use crate::input::admission;
 use crate::option::tables::PORT;
-use crate::option::{Fault, Kind, Options, Row, Table};
+use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 
 /// Connections that one listener keeps open at once, unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -36,13 +38,22 @@ pub const OPTIONS: Table = &[
     Row::new(
         "shared_key",
         Kind::Secret,
-        "Key of the secure-forward handshake, which is not supported",
+        "Key that peers must know, by the secure-forward handshake",
     ),
-    Row::new("empty_shared_key", Kind::Bool, "Whether to shake hands with an empty key")
-        .or("false"),
-    Row::new("security.users", Kind::Secret, "Users of the secure-forward handshake").many(),
-    Row::new("self_hostname", Kind::Text, "Name to tell in the secure-forward handshake")
-        .without_effect(),
+    Row::new(
+        "empty_shared_key",
+        Kind::Bool,
+        "Whether to shake hands with an empty key, in place of shared_key",
+    )
+    .or("false"),
+    Row::new(
+        "security.users",
+        Kind::Secret,
+        "User and password, with a space between, of whom one must come with the handshake",
+    )
+    .many(),
+    Row::new("self_hostname", Kind::Text, "Name to tell in the handshake; peers' must be others")
+        .or("localhost"),
     Row::new("workers", Kind::Text, "Threads of the input").without_effect(),
 ];
 
@@ -57,6 +68,10 @@ pub struct Config {
     pub frame_bytes_max: usize,
     /// Most connections at once.
     pub connections_max: usize,
+    /// What peers have to know.
+    pub handshake: Option<Settings>,
+    /// How peers are let in.
+    pub admission: admission::Config,
 }
 
 /// Where a `forward` input listens.
@@ -81,22 +96,28 @@ pub enum Listener {
 /// Why the options cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// A shared key, or users.
-    #[error("the secure-forward handshake is not supported by this version of Firelane")]
-    Handshake,
+    /// Users whom nobody would ask.
+    #[error("expected shared_key or empty_shared_key as well: without one there is no handshake")]
+    NoKey,
+    /// A user without a password.
+    #[error("expected a user, a space and the password")]
+    NoPassword,
     /// A size of nothing.
     #[error("expected a size of at least 1 byte")]
     ZeroBytes,
 }
 
+/// What to know about options that can be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Advice {
+    /// TLS on a unix socket.
+    #[error("has no effect on a unix socket, which stays within this machine")]
+    TlsOnUnix,
+}
+
 impl Config {
     /// Reads the options; `None` after a problem was reported.
     pub fn from_options(options: &mut Options) -> Option<Self> {
-        for name in ["shared_key", "security.users", "empty_shared_key"] {
-            if options.is_set(name) && (name != "empty_shared_key" || options.bool(name)) {
-                options.refuse(name, Fault::invalid(Refusal::Handshake));
-            }
-        }
         let listener = match options.text("unix_path") {
             Some(path) => {
                 Listener::Unix { path: PathBuf::from(path), mode: options.integer("unix_perm") }
@@ -105,15 +126,50 @@ impl Config {
                 Listener::Tcp { listen: options.text("listen")?, port: options.integer("port")? }
             }
         };
+        let admission = match &listener {
+            Listener::Tcp { .. } => admission::Config::from_options(options),
+            Listener::Unix { .. } => {
+                if options.bool("tls") {
+                    options.remark("tls", Remark::plugin(Advice::TlsOnUnix));
+                }
+                admission::Config::in_the_clear(options)
+            }
+        };
         let frame_bytes_max = size(options, "buffer_max_size");
+        let handshake = handshake(options);
         let config = Self {
             listener,
             tag_prefix: options.text("tag_prefix"),
             frame_bytes_max: frame_bytes_max?,
             connections_max: options.integer("connections_max").unwrap_or(CONNECTIONS_MAX),
+            handshake,
+            admission: admission?,
         };
         (!options.is_refused()).then_some(config)
     }
+}
+
+/// What peers have to know, if anything; problems are reported.
+fn handshake(options: &mut Options) -> Option<Settings> {
+    let mut users = Vec::new();
+    for setting in options.all("security.users") {
+        match setting.value.split_once(' ') {
+            Some((name, password)) => {
+                users.push(User { name: name.to_owned(), password: password.to_owned() });
+            }
+            None => options.refuse("security.users", Fault::invalid(Refusal::NoPassword)),
+        }
+    }
+    let is_empty = options.bool("empty_shared_key");
+    let key = if is_empty { Some(String::new()) } else { options.text("shared_key") };
+    let Some(shared_key) = key else {
+        if options.is_set("security.users") {
+            options.refuse("security.users", Fault::invalid(Refusal::NoKey));
+        }
+        return None;
+    };
+    let hostname = options.text("self_hostname").unwrap_or_default();
+    Some(Settings { shared_key, hostname, users })
 }
 
 fn size(options: &mut Options, name: &str) -> Option<usize> {
@@ -128,9 +184,11 @@ fn size(options: &mut Options, name: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::option::{Policy, first_bad_row, section};
+    use crate::tls::SERVER_OPTIONS;
 
     fn read(lines: &[(&str, &str)]) -> Result<Config, String> {
-        let mut options = Options::read(section(lines), OPTIONS, &[ADDRESS], Policy::Plugin);
+        let shared = &[ADDRESS, admission::OPTIONS, SERVER_OPTIONS];
+        let mut options = Options::read(section(lines), OPTIONS, shared, Policy::Plugin);
         let config = Config::from_options(&mut options);
         let problems = options.into_report().problems;
         config.ok_or_else(|| problems.iter().map(|problem| problem.fault.to_string()).collect())
@@ -149,6 +207,8 @@ mod tests {
             tag_prefix: None,
             frame_bytes_max: 6_144_000,
             connections_max: 10_000,
+            handshake: None,
+            admission: read(&[("port", "1")]).unwrap().admission,
         };
         assert_eq!(read(&[]), Ok(expected));
     }
@@ -161,15 +221,53 @@ mod tests {
         assert_eq!(config.listener, expected);
     }
 
+    fn user(name: &str, password: &str) -> User {
+        User { name: name.to_owned(), password: password.to_owned() }
+    }
+
     #[test]
-    fn the_handshake_is_refused_and_its_absence_is_not() {
-        let refusal = "the secure-forward handshake is not supported by this version of Firelane";
-        for (key, value) in
-            [("shared_key", "x"), ("security.users", "a b"), ("empty_shared_key", "on")]
-        {
-            assert_eq!(read(&[(key, value)]), Err(refusal.to_owned()), "{key}");
-        }
-        assert!(read(&[("empty_shared_key", "off"), ("self_hostname", "x")]).is_ok());
+    fn a_key_asks_for_a_handshake_with_those_users_if_there_are_any() {
+        let handshake = |lines: &[_]| read(lines).unwrap().handshake;
+        let settings = |shared_key: &str, hostname: &str, users: &[User]| {
+            let (shared_key, hostname) = (shared_key.to_owned(), hostname.to_owned());
+            Some(Settings { shared_key, hostname, users: users.to_vec() })
+        };
+        assert_eq!(handshake(&[("empty_shared_key", "off"), ("self_hostname", "x")]), None);
+        assert_eq!(handshake(&[("shared_key", "k")]), settings("k", "localhost", &[]));
+        let users = [
+            ("empty_shared_key", "on"),
+            ("shared_key", "k"),
+            ("self_hostname", "x"),
+            ("security.users", "alice wonder land"),
+            ("Security.Users", "bob builder"),
+        ];
+        let expected = [user("alice", "wonder land"), user("bob", "builder")];
+        assert_eq!(handshake(&users), settings("", "x", &expected));
+    }
+
+    #[test]
+    fn users_need_a_key_and_a_password() {
+        let no_key =
+            "expected shared_key or empty_shared_key as well: without one there is no handshake";
+        assert_eq!(read(&[("security.users", "a b")]), Err(no_key.to_owned()));
+        let no_password = "expected a user, a space and the password";
+        let lines = [("shared_key", "k"), ("security.users", "alice")];
+        assert_eq!(read(&lines), Err(no_password.to_owned()));
+    }
+
+    #[test]
+    fn tls_is_not_spoken_on_a_unix_socket() {
+        let lines = [("unix_path", "/run/f.sock"), ("tls", "on"), ("tls.crt_file", "/not/there")];
+        let mut options = Options::read(
+            section(&lines),
+            OPTIONS,
+            &[ADDRESS, admission::OPTIONS, SERVER_OPTIONS],
+            Policy::Plugin,
+        );
+        let config = Config::from_options(&mut options).unwrap();
+        assert_eq!(config.admission.tls, None);
+        let notes = options.into_report().notes;
+        assert!(notes.iter().any(|note| note.to_string().contains("on a unix socket")));
     }
 
     #[test]

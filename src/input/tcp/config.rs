@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::input::admission;
 use crate::option::tables::PORT;
 use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 use crate::parser::Parser;
@@ -52,6 +53,8 @@ pub struct Config {
     pub source_address_key: Option<String>,
     /// What takes each line apart, with [`Format::None`] only.
     pub parser: Option<Arc<Parser>>,
+    /// How peers are let in.
+    pub admission: admission::Config,
 }
 
 /// What peers of a `tcp` input send.
@@ -110,6 +113,7 @@ impl Config {
             object_bytes_max,
             source_address_key: options.text("source_address_key"),
             parser,
+            admission: admission::Config::from_options(options)?,
         };
         (!options.is_refused()).then_some(config)
     }
@@ -149,9 +153,11 @@ mod tests {
     use super::*;
     use crate::option::{Policy, first_bad_row, section};
     use crate::parser::fixture;
+    use crate::tls::SERVER_OPTIONS;
 
     fn read(lines: &[(&str, &str)]) -> Option<Config> {
-        let mut options = Options::read(section(lines), OPTIONS, &[ADDRESS], Policy::Plugin);
+        let shared = &[ADDRESS, admission::OPTIONS, SERVER_OPTIONS];
+        let mut options = Options::read(section(lines), OPTIONS, shared, Policy::Plugin);
         let known = Arc::new(fixture::parser("known", &[("format", "json")]));
         Config::from_options(&mut options, |name| (name == "known").then(|| Arc::clone(&known)))
     }
@@ -171,6 +177,7 @@ mod tests {
             object_bytes_max: 32_768,
             source_address_key: None,
             parser: None,
+            admission: read(&[]).unwrap().admission,
         };
         assert_eq!(read(&[]), Some(expected));
     }
