@@ -11,7 +11,7 @@ use crate::filter::{
     aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
     record_modifier, rewrite_tag, throttle, type_converter,
 };
-use crate::input::{dummy, exec, fluentbit_metrics, forward, tcp};
+use crate::input::{self, dummy, exec, fluentbit_metrics, forward, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
 use crate::output::{cloudwatch, cloudwatch_logs, file, http, stdout};
@@ -47,6 +47,7 @@ pub(super) fn input(
             fluentbit_metrics::config::Config::from_options(options, registries.hostname)
                 .map(InputKind::FluentbitMetrics)
         }
+        Input::Http => input::http::config::Config::from_options(options).map(InputKind::Http),
     }
 }
 

@@ -110,6 +110,8 @@ pub enum InputKind {
     Exec(input::exec::config::Config),
     /// `fluentbit_metrics`.
     FluentbitMetrics(input::fluentbit_metrics::config::Config),
+    /// `http`.
+    Http(input::http::config::Config),
 }
 
 /// A filter.

@@ -11,6 +11,7 @@ pub(super) enum Input {
     Dummy,
     Exec,
     FluentbitMetrics,
+    Http,
 }
 
 /// Filters of this version.
@@ -66,6 +67,7 @@ impl Input {
     pub(super) const ALL: &[(&'static str, Self)] = &[
         ("forward", Self::Forward),
         ("tcp", Self::Tcp),
+        ("http", Self::Http),
         ("dummy", Self::Dummy),
         ("exec", Self::Exec),
         ("fluentbit_metrics", Self::FluentbitMetrics),
@@ -89,7 +91,6 @@ impl Input {
         "gpu_metrics",
         "head",
         "health",
-        "http",
         "kafka",
         "kmsg",
         "kubernetes_events",
@@ -145,6 +146,16 @@ impl Input {
                 own: input::tcp::config::OPTIONS,
                 shared: &[
                     input::tcp::config::ADDRESS,
+                    tables::SECTION,
+                    tables::INPUT,
+                    input::admission::OPTIONS,
+                    tls::SERVER_OPTIONS,
+                ],
+            },
+            Self::Http => Tables {
+                own: input::http::config::OPTIONS,
+                shared: &[
+                    input::http::config::ADDRESS,
                     tables::SECTION,
                     tables::INPUT,
                     input::admission::OPTIONS,

@@ -131,15 +131,20 @@ pub struct Admitted {
 }
 
 impl Admission {
-    /// Reads the files that the options name.
+    /// Reads the files that the options name. `alpn`: what a peer may choose from.
     ///
     /// # Errors
     ///
     /// [`TlsError`] names the file.
-    pub fn new(config: &Config) -> Result<Self, TlsError> {
+    pub fn new(config: &Config, alpn: Vec<Vec<u8>>) -> Result<Self, TlsError> {
         let tls = config.tls.as_ref().map(ServerSettings::config).transpose()?;
+        let acceptor = |tls: Arc<rustls::ServerConfig>| {
+            let mut tls = Arc::unwrap_or_clone(tls);
+            tls.alpn_protocols = alpn;
+            TlsAcceptor::from(Arc::new(tls))
+        };
         Ok(Self {
-            tls: tls.map(TlsAcceptor::from),
+            tls: tls.map(acceptor),
             accept_timeout: config.accept_timeout,
             warns_of_timeout: config.warns_of_timeout,
             io_timeout: config.io_timeout,

@@ -138,7 +138,7 @@ impl Listener {
             (Bound::Tcp(listener), Protocol::Forward(..)) => beside(listener, &counters).await,
             (Bound::Tcp(_) | Bound::Unix(..), _) => None,
         };
-        let admission = Admission::new(admission)
+        let admission = Admission::new(admission, protocol.alpn())
             .map_err(Box::new)
             .map_err(|source| BindError::Tls { input: counters.name.clone(), source })?;
         Ok(Self { bound, heartbeat, admission, protocol, connections_max, counters })

@@ -13,6 +13,8 @@ pub mod fluentbit_metrics;
 pub mod forward;
 mod greeting;
 mod heartbeat;
+pub mod http;
+pub mod inflate;
 pub mod item;
 pub mod listener;
 pub mod protocol;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::admission::Admitted;
 use super::connection::{Connection, Decoder};
-use super::socket::Peer;
-use super::{Intake, forward, tcp};
+use super::socket::{Peer, Socket};
+use super::{Intake, forward, http, tcp};
 use crate::handshake::server::Settings;
 use crate::telemetry::InputCounters;
 
@@ -16,30 +16,56 @@ pub enum Protocol {
     Forward(forward::decode::DecodeOptions, Option<Arc<Settings>>),
     /// JSON objects or lines.
     Tcp(tcp::decode::DecodeOptions),
+    /// Requests of HTTP.
+    Http(Arc<http::Settings>),
 }
 
 impl Protocol {
-    /// Serves a peer until it has gone.
-    pub async fn serve(self, peer: Admitted, intake: Intake, counters: Arc<InputCounters>) {
-        let handshake = match &self {
-            Self::Forward(_, handshake) => handshake.clone(),
-            Self::Tcp(_) => None,
-        };
-        let decoder = self.decoder(&peer.peer);
-        Connection::new(peer, decoder, intake, counters).serve(handshake).await;
+    /// What a peer may choose from while TLS is set up (RFC 7301); nothing: it is not asked.
+    #[must_use]
+    pub fn alpn(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Forward(..) | Self::Tcp(_) => Vec::new(),
+            Self::Http(settings) => settings.alpn(),
+        }
     }
 
-    fn decoder(self, peer: &Peer) -> Decoder {
+    /// Serves a peer until it has gone.
+    pub async fn serve(self, peer: Admitted, intake: Intake, counters: Arc<InputCounters>) {
         match self {
-            Self::Forward(options, _) => {
-                Decoder::Forward(Box::new(forward::decode::Decoder::new(options)))
+            Self::Forward(options, handshake) => {
+                let decoder = forward::decode::Decoder::new(options);
+                let decoder = Decoder::Forward(Box::new(decoder));
+                Connection::new(peer, decoder, intake, counters).serve(handshake).await;
             }
-            Self::Tcp(mut options) => {
-                if let Some(field) = &mut options.source_address {
-                    field.address = peer.to_string().into();
-                }
-                Decoder::Tcp(Box::new(tcp::decode::Decoder::new(options)))
+            Self::Tcp(options) => {
+                let decoder = lines(options, &peer.peer);
+                Connection::new(peer, decoder, intake, counters).serve(None).await;
             }
+            Self::Http(settings) => requests(peer, settings, intake, counters).await,
+        }
+    }
+}
+
+fn lines(mut options: tcp::decode::DecodeOptions, peer: &Peer) -> Decoder {
+    if let Some(field) = &mut options.source_address {
+        field.address = peer.to_string().into();
+    }
+    Decoder::Tcp(Box::new(tcp::decode::Decoder::new(options)))
+}
+
+async fn requests(
+    Admitted { socket, peer, .. }: Admitted,
+    settings: Arc<http::Settings>,
+    intake: Intake,
+    counters: Arc<InputCounters>,
+) {
+    use http::connection::serve;
+    match socket {
+        Socket::Tcp(stream) => serve(stream, peer, settings, intake, counters).await,
+        Socket::Unix(stream) => serve(stream, peer, settings, intake, counters).await,
+        Socket::Tls(socket) => {
+            serve(socket.into_stream(), peer, settings, intake, counters).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::input::fluentbit_metrics::Metrics;
 use crate::input::listener::{Address, BindError, Listener, default_tag};
 use crate::input::protocol::Protocol;
 use crate::input::source::Source;
-use crate::input::{forward, tcp};
+use crate::input::{forward, http, tcp};
 use crate::lifecycle::Alarm;
 use crate::telemetry::InputCounters;
 
@@ -70,6 +70,12 @@ pub(super) async fn source(
             let protocol = Protocol::Tcp(options);
             let connections_max = forward::config::CONNECTIONS_MAX;
             Listener::bind(address, &config.admission, protocol, connections_max, counters).await
+        }
+        InputKind::Http(config) => {
+            let address = Address::Tcp(config.listen.clone(), config.port);
+            let (connections_max, admission) = (config.connections_max, config.admission.clone());
+            let protocol = Protocol::Http(Arc::new(http::Settings::new(config, tag)));
+            Listener::bind(address, &admission, protocol, connections_max, counters).await
         }
     }?;
     Ok(Source::Listener(Box::new(listener)))
