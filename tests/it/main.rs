@@ -21,6 +21,8 @@ mod files;
 mod filters;
 mod forward_decode;
 mod handshake_vectors;
+mod http;
+mod http_vectors;
 mod metadata;
 mod monitoring;
 mod msgpack;

@@ -272,7 +272,7 @@ fn the_recording_of_dockers_driver_gives_its_six_messages_in_one_chunk() {
 
 /// A msgpack value as a tree.
 #[derive(Debug, PartialEq)]
-enum Msgpack {
+pub enum Msgpack {
     Nil,
     Bool(bool),
     UInt(u64),
@@ -286,7 +286,7 @@ enum Msgpack {
 }
 
 impl Msgpack {
-    fn read(reader: &mut Reader<'_>) -> Self {
+    pub fn read(reader: &mut Reader<'_>) -> Self {
         match reader.token().expect("valid msgpack") {
             Token::Nil => Self::Nil,
             Token::Bool(value) => Self::Bool(value),
@@ -305,7 +305,7 @@ impl Msgpack {
     }
 
     /// Whether this is the value as the vectors write it.
-    fn is(&self, expected: &Value) -> bool {
+    pub fn is(&self, expected: &Value) -> bool {
         match (self, expected) {
             (Self::Nil, Value::Null) => true,
             (Self::Bool(value), Value::Bool(expected)) => value == expected,
@@ -359,7 +359,7 @@ impl Msgpack {
 }
 
 /// Text as a string, as hex where it is not UTF-8, or as a pattern `start*`.
-fn is_text(expected: &Value, text: &[u8]) -> bool {
+pub fn is_text(expected: &Value, text: &[u8]) -> bool {
     match (expected, &expected["$str"], expected["$glob"].as_str()) {
         (Value::String(expected), ..) => expected.as_bytes() == text,
         (_, expected @ Value::String(_), _) => hex(expected) == text,

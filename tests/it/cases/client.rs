@@ -10,6 +10,8 @@ use tokio::net::{TcpStream, UnixStream};
 
 use firelane::record::msgpack::Reader;
 
+use super::format::Post;
+
 /// Where a step's bytes go.
 pub(super) enum Target {
     Tcp(u16),
@@ -41,6 +43,21 @@ async fn exchange(mut socket: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8])
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).await.unwrap();
     answer
+}
+
+/// Sends one request over a connection of its own, and gives the status of the answer.
+pub(super) async fn request(port: u16, post: &Post) -> u16 {
+    let Post { path, body, headers, method } = post;
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers: String = headers.collect();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n{headers}\r\n{body}"
+    );
+    let answer = deliver(Target::Tcp(port), request.as_bytes()).await;
+    let status = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
+    status.and_then(|status| status.parse().ok()).expect("a status")
 }
 
 /// The answers of a forward peer: maps of texts.

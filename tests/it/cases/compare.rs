@@ -37,6 +37,7 @@ pub(super) fn compare(case: &Case, expected: &Expected, outcome: &Outcome) -> Ve
     };
     differ("violations", json!(expected.violations), json!(violations(&outcome.account)));
     differ("acks", json!(expected.acks), json!(outcome.acks));
+    differ("http", json!(expected.http), json!(outcome.http));
     differ("gets", json!(expected.gets), json!(outcome.gets));
     differ("stdout", json!(expected.stdout), json!(outcome.stdout));
     let is_emf = |format: &Option<String>| format.as_deref() == Some(EMF);

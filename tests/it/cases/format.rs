@@ -80,6 +80,8 @@ pub(super) enum Step {
     Hex { hex: String },
     /// Text to a `tcp` input: `TCP`, or the stand-in that `to` names.
     Tcp { tcp: String, to: Option<String> },
+    /// A request to an `http` input, whose status is recorded.
+    Http { http: Post },
     /// Until that many events have arrived.
     Wait { wait: u64 },
     /// Time for the router.
@@ -109,6 +111,17 @@ pub(super) struct Get {
     pub(super) find: Option<String>,
 }
 
+/// A request to an `http` input.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Post {
+    pub(super) path: String,
+    pub(super) body: String,
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default = "post")]
+    pub(super) method: String,
+}
+
 /// What must have come of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,9 +146,8 @@ pub(super) struct Expected {
     pub(super) emf: bool,
     pub(super) violations: BTreeMap<String, u64>,
     pub(super) exit: Option<Exit>,
-    /// Answers of `http` inputs.
-    #[serde(rename = "http")]
-    _http: [IgnoredAny; 0],
+    /// Statuses of the answers of `http` inputs.
+    pub(super) http: Vec<u16>,
 }
 
 impl Expected {
@@ -154,6 +166,10 @@ impl Expected {
 pub(super) enum Exit {
     /// The configuration is refused.
     Error,
+}
+
+fn post() -> String {
+    "POST".to_owned()
 }
 
 fn yes() -> bool {

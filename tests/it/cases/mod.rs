@@ -139,6 +139,11 @@ cases! {
     grep_subkey_of_text
     grep_two_exclude
     grep_two_regex
+    http_errors
+    http_form
+    http_json
+    http_ndjson
+    http_tag
     lua_code
     lua_error
     lua_nil_key

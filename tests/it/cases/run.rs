@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::rig::process::{Process, firelane};
 
-use super::client::{Target, acks, connect, deliver};
+use super::client::{Target, acks, connect, deliver, request};
 use super::compare::{compare, compare_refusal};
 use super::events::{bytes_of, frames};
 use super::format::{self, Case, Exit, Expected, Get, Step};
@@ -49,6 +49,7 @@ pub(super) struct Outcome {
     pub(super) streams: BTreeMap<String, Vec<(i64, String)>>,
     pub(super) acks: Vec<Value>,
     pub(super) gets: BTreeMap<String, Value>,
+    pub(super) http: Vec<u16>,
     pub(super) stdout: Vec<String>,
     /// When the case began and ended, since 1970.
     pub(super) times: (Duration, Duration),
@@ -72,12 +73,14 @@ async fn play(name: &str, case: &Case, expected: &Expected) -> Vec<String> {
         return vec![format!("it ended with {status:?}: {}", router.said())];
     }
     let begin = clock::unix_now();
-    let (mut acks, mut gets) = (Vec::new(), BTreeMap::new());
+    let (mut acks, mut gets, mut http) = (Vec::new(), BTreeMap::new(), Vec::new());
     for (at, step) in case.steps.iter().enumerate() {
         let feeds = |step: &Step| !matches!(step, Step::Sleep { .. } | Step::Get { .. });
         if let Step::Get { get } = step {
             let answer = stage.get(get, expected.gets.get(&get.path)).await;
             gets.insert(get.path.clone(), answer);
+        } else if let Step::Http { http: post } = step {
+            http.push(request(stage.ports.http, post).await);
         } else if !matches!(step, Step::Sleep { .. }) || case.steps.iter().skip(at).any(feeds) {
             acks.extend(stage.act(step).await);
         }
@@ -92,7 +95,7 @@ async fn play(name: &str, case: &Case, expected: &Expected) -> Vec<String> {
     let times = (begin, clock::unix_now());
     let (account, streams) = stage.received();
     let stdout = stage.stdout(case);
-    compare(case, expected, &Outcome { account, streams, acks, gets, stdout, times })
+    compare(case, expected, &Outcome { account, streams, acks, gets, http, stdout, times })
 }
 
 /// The endpoint, the work folder and the ports of a case.
@@ -244,7 +247,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_secs_f64(*seconds)).await;
                 Vec::new()
             }
-            Step::Get { .. } => Vec::new(),
+            Step::Get { .. } | Step::Http { .. } => Vec::new(),
         }
     }
 
