@@ -6,6 +6,7 @@
 //!
 //! Reference: Fluentd's "Forward Protocol Specification v1", "Handshake".
 
+pub mod client;
 pub mod digest;
 pub mod server;
 #[cfg(test)]

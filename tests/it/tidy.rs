@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "src/check/",
     "src/ecs/introspection/answer.rs",
     "src/ecs/pace.rs",
+    "src/handshake/",
     "src/filter/aws/",
     "src/filter/ecs/",
     "src/filter/checklist/",
