@@ -5,6 +5,7 @@
 use super::env::Environment;
 use super::origins::{Given, given};
 use super::scripts::Scripts;
+use super::upstreams::Upstreams;
 use crate::output::cloudwatch_logs::config::Defaults;
 
 /// What the environment says beside the files.
@@ -21,6 +22,8 @@ pub(super) struct Context {
     pub(super) hostname: Option<String>,
     /// The files that filters run.
     pub(super) scripts: Scripts,
+    /// The files of nodes that outputs name.
+    pub(super) upstreams: Upstreams,
 }
 
 impl Context {
@@ -37,6 +40,7 @@ impl Context {
             tz: environment.get("TZ").map(str::to_owned),
             hostname: environment.get("HOSTNAME").map(str::to_owned),
             scripts: Scripts::default(),
+            upstreams: Upstreams::default(),
         }
     }
 }

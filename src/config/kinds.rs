@@ -14,7 +14,7 @@ use crate::filter::{
 use crate::input::{self, dummy, exec, fluentbit_metrics, forward, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
-use crate::output::{cloudwatch, cloudwatch_logs, file, http, stdout};
+use crate::output::{self, cloudwatch, cloudwatch_logs, file, http, stdout};
 
 /// What inputs and filters name, and what is common to them.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,11 @@ pub(super) fn output(
         Output::File => file::config::Config::from_options(options)
             .map(|config| OutputKind::File(Box::new(config))),
         Output::Null => Some(OutputKind::Null),
+        Output::Forward => {
+            let upstream = |path: &str| context.upstreams.nodes(path);
+            output::forward::config::Config::from_options(options, upstream)
+                .map(|config| OutputKind::Forward(Box::new(config)))
+        }
         Output::Stdout => stdout::config::Config::from_options(options).map(OutputKind::Stdout),
         Output::Http => {
             let region = context.cloudwatch_logs.region.as_deref();

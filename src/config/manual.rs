@@ -59,7 +59,9 @@ pub(super) fn sections() -> Vec<Section> {
     Filter::ALL.iter().for_each(|(name, plugin)| add("FILTER", name, plugin.tables()));
     Filter::PROCESSORS.iter().for_each(|(name, one)| add("PROCESSOR", name, one.tables()));
     Output::ALL.iter().for_each(|(name, plugin)| add("OUTPUT", name, plugin.tables()));
+    let node = crate::output::forward::config::NODE_OPTIONS;
     sections.extend([
+        ("[NODE] of an upstream file".to_owned(), vec![node]),
         ("Every input, filter and output".to_owned(), vec![tables::SECTION]),
         ("Every input".to_owned(), vec![tables::INPUT]),
         ("Every filter".to_owned(), vec![tables::FILTER, tables::CONDITION]),

@@ -28,6 +28,7 @@ mod scripts;
 mod service;
 mod source;
 mod streams;
+mod upstreams;
 mod yaml;
 
 use std::path::Path;
@@ -190,6 +191,8 @@ pub enum OutputKind {
     File(Box<output::file::config::Config>),
     /// `null`.
     Null,
+    /// `forward`.
+    Forward(Box<output::forward::config::Config>),
     /// `stdout`.
     Stdout(output::stdout::config::Config),
     /// `http`.
@@ -241,6 +244,8 @@ pub fn load_with(
     sections.extend(definitions);
     context.scripts =
         scripts::Scripts::read(&sections, main, &raw.variables, environment, &mut source);
+    context.upstreams =
+        upstreams::Upstreams::read(&sections, main, &raw.variables, environment, &mut source);
     let mut config = meaning::build(sections, service, &context, &mut report);
     let (of_files, set): (Vec<_>, Vec<_>) =
         raw.variables.into_iter().partition(|(name, _)| raw.file_variables.contains(name));

@@ -41,6 +41,7 @@ pub(super) enum Output {
     Counter,
     File,
     Null,
+    Forward,
     Stdout,
     Http,
     Cloudwatch,
@@ -258,6 +259,7 @@ impl Output {
         ("counter", Self::Counter),
         ("file", Self::File),
         ("null", Self::Null),
+        ("forward", Self::Forward),
         ("stdout", Self::Stdout),
         ("http", Self::Http),
         ("cloudwatch", Self::Cloudwatch),
@@ -279,7 +281,6 @@ impl Output {
         "exit",
         "firehose",
         "flowcounter",
-        "forward",
         "gelf",
         "influxdb",
         "kafka",
@@ -329,6 +330,16 @@ impl Output {
             Self::Null => Tables {
                 own: output::null::config::OPTIONS,
                 shared: &[tables::SECTION, tables::OUTPUT, tables::HOST, tables::NET, tables::TLS],
+            },
+            Self::Forward => Tables {
+                own: output::forward::config::OPTIONS,
+                shared: &[
+                    output::forward::config::ADDRESS,
+                    output::forward::config::NET_OPTIONS,
+                    tables::SECTION,
+                    tables::OUTPUT,
+                    tls::CLIENT_OPTIONS,
+                ],
             },
             Self::Stdout => Tables {
                 own: output::stdout::config::OPTIONS,

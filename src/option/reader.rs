@@ -299,6 +299,11 @@ impl Options {
         self.report.remark(setting.place.clone(), subject, remark);
     }
 
+    /// Adds what was found in sections that an option names.
+    pub fn append(&mut self, report: Report) {
+        self.report.append(report);
+    }
+
     /// Whether a problem was found up to now.
     #[must_use]
     pub fn is_refused(&self) -> bool {

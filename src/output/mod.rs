@@ -5,11 +5,13 @@
 
 pub mod cloudwatch;
 pub mod cloudwatch_logs;
+pub mod connect;
 pub mod counter;
 pub mod courier;
 pub mod dispatch;
 pub mod file;
 pub mod format;
+pub mod forward;
 pub mod group;
 pub mod http;
 pub mod incident;
@@ -30,6 +32,8 @@ pub enum Output {
     File(Box<file::File>),
     /// Takes everything and keeps nothing.
     Null,
+    /// Other routers and Fluentd.
+    Forward(Box<forward::Forward>),
     /// Prints records or their numbers to standard output.
     Stdout(Box<stdout::Stdout>),
     /// Sends to a web server.
@@ -45,6 +49,7 @@ impl Output {
         match self {
             Self::File(output) => output.run(buffer, stop).await,
             Self::Null => null::run(buffer).await,
+            Self::Forward(output) => output.run(buffer, stop).await,
             Self::Stdout(output) => output.run(buffer, stop).await,
             Self::Http(output) => output.run(buffer, stop).await,
             Self::CloudwatchLogs(output) => output.run(buffer, stop).await,

@@ -29,6 +29,7 @@ use crate::ledger::{Balance, Budget};
 use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::Output;
 use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
+use crate::output::connect::ConnectError as TlsError;
 use crate::output::http;
 use crate::ring::Ring;
 use crate::router::Router;
@@ -87,6 +88,14 @@ pub enum BuildError {
         output: String,
         /// What is wrong.
         source: Box<http::BuildError>,
+    },
+    /// The files of an output's TLS cannot be used.
+    #[error("{output}: {source}")]
+    Tls {
+        /// The instance.
+        output: String,
+        /// What is wrong.
+        source: TlsError,
     },
     /// A filter's files cannot be read.
     #[error("{filter}: {source}")]

@@ -11,15 +11,15 @@ use crate::console::Console;
 use crate::ecs::enrich::Enrich;
 use crate::ledger::Budget;
 use crate::lifecycle::Alarm;
-use crate::output::Output;
 use crate::output::cloudwatch_logs::plan::Plan;
 use crate::output::cloudwatch_logs::sender::Keys;
 use crate::output::cloudwatch_logs::{self, CloudwatchLogs};
-use crate::output::courier;
 use crate::output::dispatch::Settings;
 use crate::output::file::{self, File};
+use crate::output::forward::Forward;
 use crate::output::http::{self, Http};
 use crate::output::stdout::{self, Stdout};
+use crate::output::{Output, courier};
 use crate::telemetry::OutputCounters;
 
 /// What outputs need of the pipeline.
@@ -50,6 +50,11 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
             return Ok(Output::Stdout(Box::new(Stdout::counting(around))));
         }
         OutputKind::File(config) => return Ok(around.file(&config)),
+        OutputKind::Forward(config) => {
+            let made = Forward::new(*config, around.settings(), around.courier());
+            let made = made.map_err(|source| BuildError::Tls { output: output.name, source })?;
+            return Ok(Output::Forward(Box::new(made)));
+        }
         OutputKind::Stdout(config) => {
             let Some(around) = around.printing() else { return Ok(Output::Null) };
             return Ok(Output::Stdout(Box::new(Stdout::new(config, around))));
@@ -72,10 +77,16 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
 
 impl Around {
     fn file(self, config: &file::config::Config) -> Output {
-        let settings =
-            Settings::new(self.flush, self.retry_limit, self.budget.bytes_max(), self.seed);
-        let around = courier::Around { counters: self.counters, budget: self.budget };
-        Output::File(Box::new(File::new(config, self.escape_unicode, settings, around)))
+        let (escape_unicode, settings) = (self.escape_unicode, self.settings());
+        Output::File(Box::new(File::new(config, escape_unicode, settings, self.courier())))
+    }
+
+    fn settings(&self) -> Settings {
+        Settings::new(self.flush, self.retry_limit, self.budget.bytes_max(), self.seed)
+    }
+
+    fn courier(self) -> courier::Around {
+        courier::Around { counters: self.counters, budget: self.budget }
     }
 
     fn printing(self) -> Option<stdout::Surroundings> {
@@ -89,12 +100,11 @@ impl Around {
     }
 
     fn http(self) -> http::Surroundings {
-        let Self { flush, retry_limit, budget, seed, .. } = self;
         http::Surroundings {
-            settings: Settings::new(flush, retry_limit, budget.bytes_max(), seed),
-            around: courier::Around { counters: self.counters, budget },
+            settings: self.settings(),
             escape_unicode: self.escape_unicode,
-            keys: self.keys,
+            keys: self.keys.clone(),
+            around: self.courier(),
         }
     }
 

@@ -43,6 +43,12 @@ impl Entries {
         self.entries.is_empty()
     }
 
+    /// The record in that place, with its time.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<(EventTime, &[u8])> {
+        self.entries.get(place).map(|entry| (entry.time, record(&self.data, entry)))
+    }
+
     /// The records in order, each with its time.
     pub fn iter(&self) -> impl Iterator<Item = (EventTime, &[u8])> {
         self.entries.iter().map(|entry| (entry.time, record(&self.data, entry)))
@@ -82,5 +88,6 @@ mod tests {
             ]
         );
         assert_eq!((entries.len(), entries.is_empty()), (2, false));
+        assert_eq!((entries.get(1), entries.get(2)), (seen.last().copied(), None));
     }
 }

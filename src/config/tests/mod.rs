@@ -20,6 +20,7 @@ mod parsers;
 mod processors;
 mod scripts;
 mod streams;
+mod upstreams;
 
 fn environment(extra: &[(&str, &str)]) -> Environment {
     let fixed = [("AWS_REGION", "us-east-1"), ("HOSTNAME", "host-1")];
@@ -52,6 +53,7 @@ fn cloudwatch(config: &Config, index: usize) -> &output::cloudwatch_logs::config
         | OutputKind::File(_)
         | OutputKind::Http(_)
         | OutputKind::Null
+        | OutputKind::Forward(_)
         | OutputKind::Stdout(_)
         | OutputKind::Cloudwatch(_) => {
             panic!("output {index} is another")

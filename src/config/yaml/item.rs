@@ -151,6 +151,30 @@ impl Reader<'_, '_> {
         self.add_group(section, Some(condition))
     }
 
+    /// `upstream_servers`: a group for each upstream, which has one for each node.
+    pub(super) fn upstreams(&mut self, file: &Arc<str>, key: &Key, value: &Node) -> Done {
+        let place = at(file, key.line);
+        let mut section = RawSection::new(SectionKind::WithoutEffect, &key.text, place);
+        for item in self.list(file, value, &key.text, "a list of upstreams") {
+            let pairs = self.map(file, item, &key.text, "a map of name and nodes");
+            let mut upstream =
+                RawSection::new(SectionKind::Unknown, "UPSTREAM", at(file, item.line));
+            for (key, value) in pairs.unwrap_or_default() {
+                if !key.text.eq_ignore_ascii_case("nodes") {
+                    self.option(file, &mut upstream, key, value)?;
+                    continue;
+                }
+                for item in self.list(file, value, "nodes", "a list of nodes") {
+                    let node = self.item(file, item, SectionKind::Unknown)?;
+                    let node = node.map(|node| RawSection { name: "NODE".to_owned(), ..node });
+                    self.add_group(&mut upstream, node)?;
+                }
+            }
+            self.add_group(&mut section, Some(upstream))?;
+        }
+        self.push(section)
+    }
+
     fn add_group(&mut self, section: &mut RawSection, group: Option<RawSection>) -> Done {
         if let Some(group) = group {
             self.source.count_section(&group.place)?;

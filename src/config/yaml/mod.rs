@@ -117,7 +117,8 @@ impl Reader<'_, '_> {
                     self.items(file, value, SectionKind::StreamTask)?;
                 }
                 "plugins" => self.plugins(file, key, value)?,
-                "upstream_servers" | "customs" | "extensions" => {
+                "upstream_servers" => self.upstreams(file, key, value)?,
+                "customs" | "extensions" => {
                     self.push(RawSection::new(
                         SectionKind::WithoutEffect,
                         &key.text,
