@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod aggregator;
 mod cases;
 mod check;
 mod command_line;
