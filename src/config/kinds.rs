@@ -11,7 +11,7 @@ use crate::filter::{
     aws, checklist, content_modifier, ecs, expect, grep, modify, multiline, nest, parser,
     record_modifier, rewrite_tag, throttle, type_converter,
 };
-use crate::input::{self, dummy, exec, fluentbit_metrics, forward, tcp};
+use crate::input::{self, dummy, exec, fluentbit_metrics, forward, tail, tcp};
 use crate::multiline::config::Registry;
 use crate::option::Options;
 use crate::output::{self, cloudwatch, cloudwatch_logs, file, http, stdout};
@@ -34,6 +34,15 @@ pub(super) fn input(
 ) -> Option<InputKind> {
     match plugin {
         Input::Forward => forward::config::Config::from_options(options).map(InputKind::Forward),
+        Input::Tail => {
+            let find = |name: &str| registries.parsers.get(name);
+            let multiline = tail::config::Registries {
+                multiline: registries.multiline_parsers,
+                multiline_bytes_max: registries.multiline_bytes_max,
+            };
+            tail::config::Config::from_options(options, find, multiline)
+                .map(|config| InputKind::Tail(Box::new(config)))
+        }
         Input::Tcp => {
             let find = |name: &str| registries.parsers.get(name);
             tcp::config::Config::from_options(options, find).map(InputKind::Tcp)

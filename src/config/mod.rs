@@ -103,6 +103,8 @@ pub struct InputConfig {
 pub enum InputKind {
     /// `forward`.
     Forward(input::forward::config::Config),
+    /// `tail`.
+    Tail(Box<input::tail::config::Config>),
     /// `tcp`.
     Tcp(input::tcp::config::Config),
     /// `dummy`.

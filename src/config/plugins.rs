@@ -7,6 +7,7 @@ use crate::{filter, input, output, tls};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Input {
     Forward,
+    Tail,
     Tcp,
     Dummy,
     Exec,
@@ -67,6 +68,7 @@ impl Input {
 
     pub(super) const ALL: &[(&'static str, Self)] = &[
         ("forward", Self::Forward),
+        ("tail", Self::Tail),
         ("tcp", Self::Tcp),
         ("http", Self::Http),
         ("dummy", Self::Dummy),
@@ -116,7 +118,6 @@ impl Input {
         "stream_processor",
         "syslog",
         "systemd",
-        "tail",
         "thermal",
         "udp",
         "unix_socket",
@@ -143,6 +144,7 @@ impl Input {
                     tls::SERVER_OPTIONS,
                 ],
             },
+            Self::Tail => Tables { own: input::tail::config::OPTIONS, shared: LOCAL_INPUT },
             Self::Tcp => Tables {
                 own: input::tcp::config::OPTIONS,
                 shared: &[

@@ -7,6 +7,8 @@ use super::dummy::Dummy;
 use super::exec::Exec;
 use super::fluentbit_metrics::Metrics;
 use super::listener::Listener;
+use super::tail::offsets::Ended;
+use super::tail::reader::Tail;
 use crate::lifecycle::StopReceiver;
 use crate::telemetry::Telemetry;
 
@@ -21,6 +23,8 @@ pub enum Source {
     Exec(Box<Exec>),
     /// It takes our own counters.
     Metrics(Box<Metrics>),
+    /// Files are read.
+    Tail(Box<Tail>),
 }
 
 impl Source {
@@ -29,7 +33,7 @@ impl Source {
     pub fn address(&self) -> Option<String> {
         match self {
             Self::Listener(listener) => Some(listener.address()),
-            Self::Dummy(_) | Self::Exec(_) | Self::Metrics(_) => None,
+            Self::Dummy(_) | Self::Exec(_) | Self::Metrics(_) | Self::Tail(_) => None,
         }
     }
 
@@ -40,6 +44,15 @@ impl Source {
         }
     }
 
+    /// Tells when it has stored what became of its records; `None` where nothing is stored.
+    #[must_use]
+    pub fn stored(&self) -> Option<Ended> {
+        match self {
+            Self::Listener(_) | Self::Dummy(_) | Self::Exec(_) | Self::Metrics(_) => None,
+            Self::Tail(tail) => Some(tail.stored()),
+        }
+    }
+
     /// Reads until [`Intake::ending`] says that nothing more is to be read, or it is dropped.
     pub async fn run(self, intake: Intake, stop: StopReceiver) {
         match self {
@@ -47,6 +60,7 @@ impl Source {
             Self::Dummy(dummy) => dummy.run(intake, stop).await,
             Self::Exec(exec) => exec.run(intake, stop).await,
             Self::Metrics(metrics) => metrics.run(intake, stop).await,
+            Self::Tail(tail) => tail.run(intake, stop).await,
         }
     }
 }

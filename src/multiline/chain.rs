@@ -107,6 +107,12 @@ impl Chain {
         rest.iter().all(|member| member.key_content.as_deref() == Some(key)).then_some(key)
     }
 
+    /// The key of the first parser, if that has one.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&[u8]> {
+        self.members.first()?.key_content.as_deref()
+    }
+
     /// Every key that is looked at.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.members.iter().flat_map(|Member { parser, key_content }| {

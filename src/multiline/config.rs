@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::builtin::{BUILTIN, builtin};
 use super::parser::{FLUSH_TIMEOUT, Kind as ParserKind, Mark, Parser};
 use super::rules::{RuleError, RuleText, Rules};
-use crate::option::{Fault, Kind, Options, Remark, Row, Table, tokens};
+use crate::option::{Fault, Kind, Options, Remark, Row, Table, nearest, tokens};
 use crate::parser as fields;
 
 /// Options of the section.
@@ -47,6 +47,23 @@ const RULE_WORDS: usize = 3;
 pub struct Registry {
     /// Those of the configuration, in its order.
     own: Vec<Arc<Parser>>,
+}
+
+/// A name that is no multiline parser's.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "no multiline parser '{name}' is defined{}; name its file with Parsers_File in [SERVICE]",
+    hint(.nearest.as_deref())
+)]
+pub struct UnknownParser {
+    /// The name.
+    pub name: String,
+    /// The nearest that there is.
+    pub nearest: Option<String>,
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(" (did you mean '{name}'?)")).unwrap_or_default()
 }
 
 /// Why a section cannot be used.
@@ -88,6 +105,17 @@ impl Registry {
     /// The names of all.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         BUILTIN.into_iter().chain(self.own.iter().map(|parser| parser.name.as_str()))
+    }
+
+    /// The parsers of a list of names with commas, in its order.
+    pub fn list(&self, names: &str) -> impl Iterator<Item = Result<Arc<Parser>, UnknownParser>> {
+        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| {
+            self.get(name).ok_or_else(|| {
+                let nearest = nearest::nearest(name, self.names()).map(str::to_owned);
+                UnknownParser { name: name.to_owned(), nearest }
+            })
+        })
     }
 
     /// Reads a section and adds its parser; what is wrong with it is reported there. `find` knows

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::BuildError;
 use crate::config::{InputConfig, InputKind};
 use crate::input::dummy::Dummy;
 use crate::input::exec::Exec;
 use crate::input::fluentbit_metrics::Metrics;
-use crate::input::listener::{Address, BindError, Listener, default_tag};
+use crate::input::listener::{Address, Listener, default_tag};
 use crate::input::protocol::Protocol;
 use crate::input::source::Source;
+use crate::input::tail::offsets::Offsets;
+use crate::input::tail::reader::Tail;
+use crate::input::tail::set::Set;
 use crate::input::{forward, http, tcp};
 use crate::lifecycle::Alarm;
 use crate::telemetry::InputCounters;
@@ -20,7 +24,7 @@ pub(super) async fn source(
     input: InputConfig,
     counters: Arc<InputCounters>,
     alarm: &Alarm,
-) -> Result<Source, BindError> {
+) -> Result<Source, BuildError> {
     let tag = default_tag(input.tag.as_deref(), &input.name);
     let listener = match input.kind {
         InputKind::Dummy(config) => {
@@ -48,6 +52,16 @@ pub(super) async fn source(
             let protocol = Protocol::Forward(options, handshake);
             let admission = &config.admission;
             Listener::bind(address, admission, protocol, config.connections_max, counters).await
+        }
+        InputKind::Tail(config) => {
+            let plan = config.plan(input.tag.as_deref().unwrap_or(&input.name));
+            let alarm = config.exits.then(|| alarm.clone());
+            let offsets = config.db.as_ref().map_or(Ok(Offsets::none()), Offsets::open);
+            let offsets = offsets
+                .map_err(|source| BuildError::Offsets { input: input.name.clone(), source })?;
+            let set = Set::new(plan, offsets, Arc::clone(&counters));
+            let tail = Tail::new(set, counters, config.inotify, alarm);
+            return Ok(Source::Tail(Box::new(tail)));
         }
         InputKind::Tcp(config) => {
             let address = Address::Tcp(config.listen, config.port);

@@ -23,6 +23,7 @@ use crate::ecs::snapshot::Snapshot;
 use crate::ingest::{self, Ingest, Outlet};
 use crate::input::listener::BindError;
 use crate::input::source::Source;
+use crate::input::tail::offsets::OpenError;
 use crate::input::{self, Intake};
 use crate::inquiries::Inquiries;
 use crate::ledger::{Balance, Budget};
@@ -43,6 +44,8 @@ use stages::stages;
 const RING_CHUNKS_MAX: usize = 1_024;
 /// How long lines that filters have printed are waited for at the end.
 const PRINT_WAIT: Duration = Duration::from_millis(500);
+/// How long the last offsets of files are waited for at the end.
+const STORE_WAIT: Duration = Duration::from_secs(1);
 
 /// A pipeline whose sockets are bound.
 #[derive(Debug)]
@@ -96,6 +99,14 @@ pub enum BuildError {
         output: String,
         /// What is wrong.
         source: TlsError,
+    },
+    /// The database of an input's offsets cannot be used.
+    #[error("{input}: {source}")]
+    Offsets {
+        /// The instance.
+        input: String,
+        /// What is wrong.
+        source: OpenError,
     },
     /// A filter's files cannot be read.
     #[error("{filter}: {source}")]
@@ -241,6 +252,7 @@ impl Pipeline {
         for (output, buffer) in self.outputs {
             behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
+        let stored: Vec<_> = self.sources.iter().filter_map(Source::stored).collect();
         let reading = input::run(self.sources, self.intake, stop);
         tokio::pin!(reading);
         let mut is_reading = true;
@@ -267,6 +279,10 @@ impl Pipeline {
         if let Some(printed) = printed {
             // Those who print have ended: what they printed is nearly always written by now.
             let _ = tokio::time::timeout(PRINT_WAIT, printed.wait()).await;
+        }
+        for stored in stored {
+            // What outputs have done is stored at the latest when the last chunk has gone.
+            let _ = tokio::time::timeout(STORE_WAIT, stored.wait()).await;
         }
         let outputs = self.telemetry.outputs.iter();
         Account {

@@ -37,6 +37,10 @@ pub enum OddReason {
     LineTruncated,
     /// A line that a parser could not take apart.
     LineNotParsed,
+    /// A line of a file that was left out because it is longer than `Buffer_Max_Size`.
+    LineTooLong,
+    /// Such a line of which the start went on.
+    LineCut,
 }
 
 impl OddReason {
@@ -44,7 +48,7 @@ impl OddReason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::FrameNotArray,
         Self::FrameTooShort,
         Self::FrameTagNotText,
@@ -61,6 +65,8 @@ impl OddReason {
         Self::LineNotJson,
         Self::LineTruncated,
         Self::LineNotParsed,
+        Self::LineTooLong,
+        Self::LineCut,
     ];
 
     /// The value of the metric label `reason`. Those that begin with `frame_` count frames, those
@@ -84,6 +90,8 @@ impl OddReason {
             Self::LineNotJson => "line_not_json",
             Self::LineTruncated => "line_truncated",
             Self::LineNotParsed => "line_not_parsed",
+            Self::LineTooLong => "line_too_long",
+            Self::LineCut => "line_cut",
         }
     }
 }

@@ -35,6 +35,7 @@ mod process;
 mod rig;
 mod shipped;
 mod sockets;
+mod tail;
 mod targets;
 mod tcp_decode;
 mod tidy;

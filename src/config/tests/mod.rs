@@ -166,7 +166,7 @@ fn all_errors_of_a_file_come_from_one_run() {
     Port 65536
     storage.type filesystem
 [INPUT]
-    Name tail
+    Name syslog
 [INPUT]
     Name forwrd
 [FILTER]
@@ -197,7 +197,7 @@ Parsers_File in [SERVICE]
 f.conf:2: [SERVICE]: Log_Level = \"loud\": expected one of off, error, warn, warning, info, debug, trace
 f.conf:6: [INPUT] forward: Port = \"65536\": expected a whole number from 0 to 65535
 f.conf:7: [INPUT] forward: storage.type = \"filesystem\": expected storage.path in [SERVICE] as well
-f.conf:9: [INPUT]: plugin 'tail' is not supported by this version of Firelane
+f.conf:9: [INPUT]: plugin 'syslog' is not supported by this version of Firelane
 f.conf:11: [INPUT]: unknown plugin 'forwrd', did you mean 'forward'?
 f.conf:15: [FILTER] grep: Regexp: unknown option, did you mean 'regex'?
 f.conf:16: [FILTER] grep: Regex = \"log *failure*\": not a regular expression: at byte 0: '*' has nothing \

@@ -14,6 +14,7 @@ fn needed(plugin: &str) -> &'static str {
         "type_converter" => "int_key a b string",
         "multiline" => "multiline.parser java\nmultiline.key_content log",
         "lua" => "code function f() end\ncall f",
+        "tail" => "path a.log",
         "parser" => "key_name log\nparser p",
         _ => "",
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::filter::partial_message;
 use crate::multiline::Parser;
-use crate::multiline::config::Registry;
-use crate::option::{Fault, Kind, Options, Remark, Row, Table, nearest};
+use crate::multiline::config::{Registry, UnknownParser};
+use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 
 /// Least `flush_ms` of mode `parser`, inclusive: Fluent Bit does not start with less.
 const FLUSH_MS_MIN: u64 = 500;
@@ -79,16 +79,8 @@ pub enum Mode {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// A name that is no parser's.
-    #[error(
-        "no multiline parser '{name}' is defined{}; name its file with Parsers_File in [SERVICE]",
-        hint(.nearest.as_deref())
-    )]
-    UnknownParser {
-        /// The name.
-        name: String,
-        /// The nearest that there is.
-        nearest: Option<String>,
-    },
+    #[error(transparent)]
+    UnknownParser(#[from] UnknownParser),
     /// A wait that Fluent Bit does not take.
     #[error("expected at least {FLUSH_MS_MIN} milliseconds")]
     TooShort,
@@ -149,12 +141,13 @@ fn parsers(options: &mut Options, registry: &Registry, has_key: bool) -> Vec<Arc
     let settings = options.all("multiline.parser");
     let mut parsers = Vec::new();
     for setting in &settings {
-        for name in setting.value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let Some(parser) = registry.get(name) else {
-                let nearest = nearest::nearest(name, registry.names()).map(str::to_owned);
-                let refusal = Refusal::UnknownParser { name: name.to_owned(), nearest };
-                options.refuse_setting(setting, Fault::invalid(refusal));
-                continue;
+        for found in registry.list(&setting.value) {
+            let parser = match found {
+                Ok(parser) => parser,
+                Err(unknown) => {
+                    options.refuse_setting(setting, Fault::invalid(Refusal::from(unknown)));
+                    continue;
+                }
             };
             if !has_key && parser.key_content.is_none() {
                 options.remark_setting(setting, Remark::plugin(Advice::NoKey));
@@ -166,10 +159,6 @@ fn parsers(options: &mut Options, registry: &Registry, has_key: bool) -> Vec<Arc
         options.refuse("multiline.parser", Fault::Missing("multiline.parser"));
     }
     parsers
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!(" (did you mean '{name}'?)")).unwrap_or_default()
 }
 
 #[cfg(test)]

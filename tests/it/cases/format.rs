@@ -82,6 +82,10 @@ pub(super) enum Step {
     Tcp { tcp: String, to: Option<String> },
     /// A request to an `http` input, whose status is recorded.
     Http { http: Post },
+    /// Text behind what is in a file of the work folder.
+    File { file: String, text: String },
+    /// Another name for a file of the work folder.
+    Rename { rename: String, to: String },
     /// Until that many events have arrived.
     Wait { wait: u64 },
     /// Time for the router.

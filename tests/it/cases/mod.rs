@@ -222,6 +222,12 @@ cases! {
     svc_stdout_default
     svc_stdout_json
     svc_uptime_body
+    tail_crlf_empty
+    tail_docker_file
+    tail_long_lines
+    tail_multiline
+    tail_parser
+    tail_wildcard_tag
     tc_basic
     tc_nested
     tcp_json

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{LazyLock, Mutex};
@@ -232,6 +233,17 @@ impl Stage {
                     Some(other) => panic!("no such port: {other}"),
                 };
                 deliver(Target::Tcp(port), tcp.as_bytes()).await;
+                Vec::new()
+            }
+            Step::File { file, text } => {
+                let path = self.folder.path().join(file);
+                let mut file = File::options().create(true).append(true).open(path).unwrap();
+                file.write_all(text.as_bytes()).unwrap();
+                Vec::new()
+            }
+            Step::Rename { rename, to } => {
+                let folder = self.folder.path();
+                fs::rename(folder.join(rename), folder.join(to)).unwrap();
                 Vec::new()
             }
             Step::Wait { wait } => {
