@@ -1,13 +1,14 @@
 //! Firelane, a log router for Amazon ECS: the sidecar that takes the place of the FireLens image.
 //!
-//! Container logs come in over the Fluent Forward protocol, get what ECS knows of their task, and
-//! go to CloudWatch Logs: in order, with bounded memory, losing nothing that can be kept.
+//! Container logs come in over the Fluent Forward protocol, HTTP or from files, get what ECS knows of
+//! their task, and go to CloudWatch Logs: in order, with bounded memory, losing nothing that can be
+//! kept.
 //!
 //! # The way of a record
 //!
 //! ```text
 //!  docker fluentd driver / app           CloudWatch Logs
-//!         │ unix, tcp                          ▲
+//!         │ unix, tcp, http, files             ▲
 //!         ▼                                    │
 //!  1 input        bytes → frame → chunk        │  6 output    encode → batch → send → settle
 //!         │  (a task a connection)             │       (a stream in order, streams in parallel)

@@ -10,6 +10,7 @@ mod command_line;
 mod condition;
 mod context;
 mod definitions;
+mod elsewhere;
 mod embedded;
 mod env;
 mod error;

@@ -1,5 +1,6 @@
 //! Around the path, config: which plugins there are, here and in Fluent Bit, and their tables.
 
+use super::elsewhere;
 use crate::option::{Fault, Table, nearest, tables};
 use crate::{filter, input, output, tls};
 
@@ -77,55 +78,7 @@ impl Input {
     ];
 
     /// Inputs that only Fluent Bit has.
-    pub(super) const ELSEWHERE: &[&'static str] = &[
-        "blob",
-        "calyptia_fleet",
-        "collectd",
-        "cpu",
-        "disk",
-        "docker",
-        "docker_events",
-        "elasticsearch",
-        "emitter",
-        "event_test",
-        "event_type",
-        "exec_wasi",
-        "fluentbit_logs",
-        "gpu_metrics",
-        "head",
-        "health",
-        "kafka",
-        "kmsg",
-        "kubernetes_events",
-        "lib",
-        "mem",
-        "mqtt",
-        "netif",
-        "nginx_metrics",
-        "node_exporter_metrics",
-        "opentelemetry",
-        "podman_metrics",
-        "proc",
-        "process_exporter_metrics",
-        "prometheus_remote_write",
-        "prometheus_scrape",
-        "random",
-        "serial",
-        "splunk",
-        "statsd",
-        "stdin",
-        "storage_backlog",
-        "stream_processor",
-        "syslog",
-        "systemd",
-        "thermal",
-        "udp",
-        "unix_socket",
-        "winevtlog",
-        "winlog",
-        "winstat",
-        "windows_exporter_metrics",
-    ];
+    pub(super) const ELSEWHERE: &[&'static str] = elsewhere::INPUTS;
 
     pub(super) const fn tables(self) -> Tables {
         match self {
@@ -199,29 +152,10 @@ impl Filter {
         &[("content_modifier", Self::ContentModifier)];
 
     /// Such processors that only Fluent Bit has.
-    pub(super) const PROCESSORS_ELSEWHERE: &[&'static str] = &[
-        "cumulative_to_delta",
-        "labels",
-        "metrics_selector",
-        "opentelemetry_envelope",
-        "sampling",
-        "sql",
-        "tda",
-    ];
+    pub(super) const PROCESSORS_ELSEWHERE: &[&'static str] = elsewhere::PROCESSORS;
 
     /// Filters that only Fluent Bit has.
-    pub(super) const ELSEWHERE: &[&'static str] = &[
-        "alter_size",
-        "geoip2",
-        "kubernetes",
-        "log_to_metrics",
-        "lookup",
-        "nightfall",
-        "sysinfo",
-        "tensorflow",
-        "throttle_size",
-        "wasm",
-    ];
+    pub(super) const ELSEWHERE: &[&'static str] = elsewhere::FILTERS;
 
     pub(super) const fn tables(self) -> Tables {
         let own = match self {
@@ -269,55 +203,7 @@ impl Output {
     ];
 
     /// Outputs that only Fluent Bit has, those of AWS's image included.
-    pub(super) const ELSEWHERE: &[&'static str] = &[
-        "azure",
-        "azure_blob",
-        "azure_kusto",
-        "azure_logs_ingestion",
-        "bigquery",
-        "calyptia",
-        "chronicle",
-        "datadog",
-        "elasticsearch",
-        "es",
-        "exit",
-        "firehose",
-        "flowcounter",
-        "gelf",
-        "influxdb",
-        "kafka",
-        "kafka-rest",
-        "kinesis",
-        "kinesis_firehose",
-        "kinesis_streams",
-        "lib",
-        "logdna",
-        "loki",
-        "nats",
-        "newrelic",
-        "nrlogs",
-        "opensearch",
-        "opentelemetry",
-        "oracle_log_analytics",
-        "pgsql",
-        "plot",
-        "prometheus_exporter",
-        "prometheus_remote_write",
-        "retry",
-        "s3",
-        "signalfx",
-        "skywalking",
-        "slack",
-        "splunk",
-        "stackdriver",
-        "syslog",
-        "tcp",
-        "td",
-        "udp",
-        "vivo_exporter",
-        "websocket",
-        "zig_demo",
-    ];
+    pub(super) const ELSEWHERE: &[&'static str] = elsewhere::OUTPUTS;
 
     pub(super) const fn tables(self) -> Tables {
         match self {

@@ -1,12 +1,14 @@
 //! The demo's application: writes what applications write, in the shape in which Docker's
-//! `fluentd` driver sends it (moby, `daemon/logger/fluentd/fluentd.go`).
+//! `fluentd` driver sends it (moby, `daemon/logger/fluentd/fluentd.go`), and now and then an event by
+//! HTTP.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::clock;
 use crate::record::msgpack::Writer;
@@ -16,8 +18,11 @@ const CONTAINER_NAME: &[u8] = b"/ecs-app-1-app-c0ffee";
 /// Where Docker cuts a line.
 const PART_BYTES: usize = 16 * 1_024;
 const LONG_LINE_BYTES: usize = 40 * 1_024;
-/// Every so many lines the long one comes, and the stack trace.
+/// Every so many lines the long one comes, the stack trace, and the event by HTTP.
 const ROUND: u64 = 20;
+
+/// Most bytes of an answer that are read.
+const ANSWER_BYTES_MAX: u64 = 4_096;
 
 const STACK_TRACE: [&str; 4] = [
     "java.lang.IllegalStateException: cart is empty",
@@ -30,15 +35,16 @@ const STACK_TRACE: [&str; 4] = [
 #[derive(Debug)]
 pub(super) struct Application {
     socket: UnixStream,
+    http_port: u16,
     tag: Vec<u8>,
     lines: u64,
 }
 
 impl Application {
     /// Connects as the log driver does: to the router's socket.
-    pub(super) async fn connect(socket: &Path, task_id: &str) -> io::Result<Self> {
+    pub(super) async fn connect(socket: &Path, http_port: u16, task_id: &str) -> io::Result<Self> {
         let tag = format!("app-firelens-{task_id}").into_bytes();
-        Ok(Self { socket: UnixStream::connect(socket).await?, tag, lines: 0 })
+        Ok(Self { socket: UnixStream::connect(socket).await?, http_port, tag, lines: 0 })
     }
 
     /// Logs at a rate until it is dropped or the router has gone.
@@ -61,12 +67,28 @@ impl Application {
                 }
                 Ok(())
             }
+            12 => self.post(number).await,
             odd if odd % 2 == 1 => {
                 let json = format!(r#"{{"level":"info","request":{number},"ms":{}}}"#, number % 50);
                 self.log("stdout", &json, &[]).await
             }
             _even => self.log("stdout", &format!("GET /items/{number} 200"), &[]).await,
         }
+    }
+
+    /// One event by HTTP, and its answer, which comes once the router has it.
+    async fn post(&self, number: u64) -> io::Result<()> {
+        let body = format!(r#"{{"log":"checkout {number} by HTTP","amount":{}}}"#, number % 100);
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.http_port)).await?;
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+        Ok(())
     }
 
     /// One line in the parts that Docker makes of it.

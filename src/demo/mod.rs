@@ -31,6 +31,7 @@ use application::Application;
 /// The task that is made up.
 const TASK_ID: &str = "0123456789abcdef0123456789abcdef";
 const FORWARD_PORT: u16 = 24_224;
+const HTTP_PORT: u16 = 9_880;
 /// Characters of a message that are shown.
 const SHOWN_CHARS_MAX: usize = 400;
 /// The time to stop: the default of `[SERVICE] Grace`.
@@ -68,8 +69,8 @@ pub async fn run(
     let mut signals = Signals::install()?;
     let local = local::start(endpoints()).await?;
     let folder = Folder::make()?;
-    let port = forward_port();
-    let text = agent_configuration(&folder, port, local.cloudwatch_logs_url().unwrap_or_default());
+    let ports = Ports { forward: free_port(FORWARD_PORT), http: free_port(HTTP_PORT) };
+    let text = agent_configuration(&folder, ports, local.cloudwatch_logs_url().unwrap_or_default());
     let file = folder.0.join("fluent-bit.conf");
     std::fs::write(&file, &text)?;
     let environment = environment(local.task_metadata().and_then(|handle| handle.path("app")), {
@@ -78,11 +79,11 @@ pub async fn run(
     let config = config::load(&file, &Disk, &environment)?;
     let sidecar = Sidecar::start(config, Enrichment::Off, &environment, started).await?;
     let mut accepted = local.cloudwatch_logs().map(cloudwatch_logs::Handle::subscribe);
-    greet(out, port)?;
+    greet(out, ports)?;
 
     let (stop, stopping) = stop_channel();
     let router = tokio::spawn(sidecar.run(stopping));
-    let application = Application::connect(&folder.socket(), TASK_ID).await?;
+    let application = Application::connect(&folder.socket(), ports.http, TASK_ID).await?;
     let working = tokio::spawn(application.run(options.events_per_second));
     let end = tokio::time::sleep(Duration::from_secs(options.seconds.unwrap_or(u64::MAX / 4)));
     tokio::pin!(end);
@@ -130,10 +131,18 @@ fn environment(metadata_path: Option<String>, metadata: Option<SocketAddr>) -> E
     Environment::new(variables, None)
 }
 
+/// Where applications reach the router.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    forward: u16,
+    http: u16,
+}
+
 /// What the ECS agent generates in network mode `awsvpc` for a container `app` with the log options
-/// of AWS's examples.
-fn agent_configuration(folder: &Folder, port: u16, endpoint: String) -> String {
+/// of AWS's examples, and an input for HTTP, which users add with a file of their own.
+fn agent_configuration(folder: &Folder, ports: Ports, endpoint: String) -> String {
     let socket = folder.socket();
+    let Ports { forward, http } = ports;
     format!(
         "
 [INPUT]
@@ -144,7 +153,13 @@ fn agent_configuration(folder: &Folder, port: u16, endpoint: String) -> String {
 [INPUT]
     Name forward
     Listen 127.0.0.1
-    Port {port}
+    Port {forward}
+
+[INPUT]
+    Name http
+    Tag app-firelens-http
+    Listen 127.0.0.1
+    Port {http}
 
 [FILTER]
     Name record_modifier
@@ -166,21 +181,24 @@ fn agent_configuration(folder: &Folder, port: u16, endpoint: String) -> String {
     )
 }
 
-/// The port of the agent's configuration, or any other if that is taken.
-fn forward_port() -> u16 {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, FORWARD_PORT)).is_ok();
+/// The port, or any other if that is taken.
+fn free_port(port: u16) -> u16 {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     let any = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|one| one.local_addr());
-    if free { FORWARD_PORT } else { any().map_or(FORWARD_PORT, |at| at.port()) }
+    if free { port } else { any().map_or(port, |at| at.port()) }
 }
 
-fn greet(out: &mut impl io::Write, port: u16) -> io::Result<()> {
+fn greet(out: &mut impl io::Write, ports: Ports) -> io::Result<()> {
+    let Ports { forward, http } = ports;
     writeln!(
         out,
-        "A router with the ECS agent's configuration, an application that logs, and a local\n\
-         CloudWatch Logs, whose log events are shown below. Send something of your own:\n\n\
+        "A router with the ECS agent's configuration and an input for HTTP, an application that\n\
+         logs, and a local CloudWatch Logs, whose log events are shown below. Send something of\n\
+         your own:\n\n\
+         \x20 curl --json '{{\"log\":\"hello\"}}' http://127.0.0.1:{http}\n\
          \x20 echo '[\"app-firelens-own\",null,{{\"log\":\"hello\"}}]' | \
-         curl -s --max-time 1 telnet://127.0.0.1:{port}\n\
-         \x20 docker run --rm --log-driver fluentd --log-opt fluentd-address=127.0.0.1:{port} \\\n\
+         curl -s --max-time 1 telnet://127.0.0.1:{forward}\n\
+         \x20 docker run --rm --log-driver fluentd --log-opt fluentd-address=127.0.0.1:{forward} \\\n\
          \x20   --log-opt tag=app-firelens-own alpine echo hello\n\n\
          Ctrl-C stops as a task stops.\n"
     )

@@ -6,14 +6,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use firelane::input::Intake;
 use firelane::input::http::{Settings, config, connection};
 use firelane::input::socket::Peer;
+use firelane::input::{Intake, admission};
 use firelane::ledger::{Account, Budget};
 use firelane::option::{Options, Place, Policy, Section, Setting};
 use firelane::record::msgpack::Reader;
 use firelane::ring::Ring;
 use firelane::telemetry::InputCounters;
+use firelane::tls::SERVER_OPTIONS;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
@@ -76,7 +77,8 @@ fn settings(profile: &BTreeMap<String, String>) -> Settings {
     });
     let settings = settings.collect();
     let section = Section { title: "[INPUT] http".to_owned(), place: place(), settings };
-    let mut options = Options::read(section, config::OPTIONS, &[config::ADDRESS], Policy::Plugin);
+    let shared = &[config::ADDRESS, admission::OPTIONS, SERVER_OPTIONS];
+    let mut options = Options::read(section, config::OPTIONS, shared, Policy::Plugin);
     let config = config::Config::from_options(&mut options).expect("right options");
     let tag = profile.get("tag").map_or("http.0", String::as_str);
     // Whatever is silent for ever would make the test hang, and that shows.

@@ -1,12 +1,14 @@
-"""What fluent-logger sends to Firelane is what boto3 reads from moto's CloudWatch Logs, in order.
+"""What fluent-logger, curl and requests send to Firelane is what boto3 reads from moto's CloudWatch Logs, in order.
 
     round_trip.py FIRELANE
 
 Starts moto's server and Firelane on free ports of 127.0.0.1, prints one line a check and `N passed, N failed`.
 """
 
+import gzip
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,12 +18,15 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+import requests
 from fluent import asyncsender, sender
 
 REGION = "eu-central-1"
 GROUP = "/ecs/round-trip"
 RETENTION_DAYS = 14
 RECORDS = 400
+# Records of one HTTP request.
+BATCH = 50
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 30
 # moto asks for some; it does not look at them.
@@ -31,6 +36,11 @@ FORWARD = """\
     Name   forward
     Listen 127.0.0.1
     Port   {port}
+
+[INPUT]
+    Name   http
+    Listen 127.0.0.1
+    Port   {http}
 
 [OUTPUT]
     Name               cloudwatch_logs
@@ -96,6 +106,59 @@ def send_all(port):
             if not logger.emit("app", record(number)):
                 raise SystemExit(f"{kind}: {logger.last_error}")
         logger.close()
+        windows[kind] = (began, time.time())
+    return windows
+
+
+def batches():
+    """The records, in the portions of one request each."""
+    for first in range(0, RECORDS, BATCH):
+        yield [record(number) for number in range(first, first + BATCH)]
+
+
+def send_by_http(port):
+    """The same over HTTP, in every form that clients use; gives back the times as `send_all`."""
+    windows = {}
+
+    def url(kind):
+        return f"http://127.0.0.1:{port}/{kind}.app"
+
+    def expect_created(kind, status):
+        if status != 201:
+            raise SystemExit(f"{kind}: status {status}, expected 201")
+
+    def by_curl(kind, *options):
+        for batch in batches():
+            lines = "".join(json.dumps(one) + "\n" for one in batch)
+            command = ["curl", "--silent", "--output", os.devnull, "--write-out", "%{http_code}", *options]
+            command += ["--header", "Content-Type: application/json", "--data-binary", "@-", url(kind)]
+            done = subprocess.run(command, input=lines.encode(), capture_output=True, check=True)
+            expect_created(kind, int(done.stdout))
+
+    def by_requests(kind, encode, headers):
+        with requests.Session() as session:
+            for batch in batches():
+                answer = session.post(url(kind), data=encode(batch), headers=headers, timeout=30)
+                expect_created(kind, answer.status_code)
+
+    as_json = {"Content-Type": "application/json"}
+    kinds = {
+        "curl": lambda kind: by_curl(kind),
+        "curl_http2": lambda kind: by_curl(kind, "--http2-prior-knowledge"),
+        "requests": lambda kind: by_requests(kind, json.dumps, as_json),
+        "requests_gzip": lambda kind: by_requests(
+            kind, lambda batch: gzip.compress(json.dumps(batch).encode()), {**as_json, "Content-Encoding": "gzip"}
+        ),
+        # A generator has no length: it goes in chunks.
+        "requests_chunked": lambda kind: by_requests(
+            kind, lambda batch: (json.dumps(one).encode() for one in batch), as_json
+        ),
+    }
+    if shutil.which("curl") is None:
+        raise SystemExit("this needs curl")
+    for kind, send in kinds.items():
+        began = time.time()
+        send(kind)
         windows[kind] = (began, time.time())
     return windows
 
@@ -171,7 +234,7 @@ def check_streams(report, logs, windows):
 
 def run(firelane, folder):
     report = Report()
-    moto_port, forward_port = free_port(), free_port()
+    moto_port, forward_port, http_port = free_port(), free_port(), free_port()
     environment = {**os.environ, **CREDENTIALS, "AWS_EC2_METADATA_DISABLED": "true"}
     # The loopback goes through no proxy, whatever the environment says.
     environment["NO_PROXY"] = environment["no_proxy"] = "127.0.0.1"
@@ -187,11 +250,14 @@ def run(firelane, folder):
         urllib.request.urlopen(f"http://127.0.0.1:{moto_port}/moto-api/", timeout=10).close()
         configuration = folder / "fluent-bit.conf"
         configuration.write_text(
-            FORWARD.format(port=forward_port, moto=moto_port, region=REGION, group=GROUP, days=RETENTION_DAYS)
+            FORWARD.format(
+                port=forward_port, http=http_port, moto=moto_port, region=REGION, group=GROUP, days=RETENTION_DAYS
+            )
         )
         router = subprocess.Popen([firelane, "-c", configuration], stdout=router_log, stderr=router_log, env=environment)
         wait_for_port(forward_port, router, "firelane")
-        windows = send_all(forward_port)
+        wait_for_port(http_port, router, "firelane")
+        windows = send_all(forward_port) | send_by_http(http_port)
         report.check("SIGTERM: exit in time, exit status 0", *stop(router))
         logs = boto3.client(
             "logs", region_name=REGION, endpoint_url=f"http://127.0.0.1:{moto_port}",

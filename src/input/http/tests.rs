@@ -11,12 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
 use crate::chunk::Chunk;
-use crate::input::Intake;
 use crate::input::socket::Peer;
+use crate::input::{Intake, admission};
 use crate::ledger::{Account, Budget};
 use crate::option::{Options, Policy, section};
 use crate::ring::Ring;
 use crate::telemetry::InputCounters;
+use crate::tls::SERVER_OPTIONS;
 
 /// An input without a socket.
 struct Stand {
@@ -38,7 +39,7 @@ impl Stand {
     }
 
     fn with_budget(lines: &[(&str, &str)], bytes: u64) -> Self {
-        let shared = &[config::ADDRESS];
+        let shared = &[config::ADDRESS, admission::OPTIONS, SERVER_OPTIONS];
         let mut options = Options::read(section(lines), config::OPTIONS, shared, Policy::Plugin);
         let config = config::Config::from_options(&mut options).unwrap();
         let mut settings = Settings::new(config, "http.0".into());

@@ -185,13 +185,22 @@ impl Cursor {
         }
     }
 
-    /// The long line was taken.
-    pub fn took_line(&mut self) {
+    /// Where the last bytes of the long line are, with its newline, and how many: these are to be
+    /// compared later.
+    #[must_use]
+    pub fn end_of_line(&self) -> Option<(u64, usize)> {
+        let end = self.end?.line;
+        let bytes = usize::try_from(end - self.position).unwrap_or(MARKER_BYTES).min(MARKER_BYTES);
+        Some((end - bytes as u64, bytes))
+    }
+
+    /// The long line was taken, which ends with these bytes.
+    pub fn took_line(&mut self, last: &[u8]) {
         if let Some(end) = self.end.take() {
             self.position = end.line;
             self.searched = end.line;
-            // Its last bytes may not have been read: a new beginning shows itself later.
             self.marker.clear();
+            self.remember(last);
         }
     }
 
@@ -230,8 +239,10 @@ mod tests {
         cursor.found(b"efgh", None);
         cursor.found(b"ij\nk", Some(2));
         assert_eq!(cursor.step(4), Some(Step::Line { at: 0, bytes: 10 }));
-        cursor.took_line();
-        assert_eq!(cursor.step(4), Some(Step::Lines { at: 11, bytes: 4, marker: 0 }));
+        assert_eq!(cursor.end_of_line(), Some((0, 11)));
+        cursor.took_line(b"abcdefghij\n");
+        assert!(cursor.is_same(b"abcdefghij\n"));
+        assert_eq!(cursor.step(4), Some(Step::Lines { at: 0, bytes: 15, marker: 11 }));
     }
 
     #[test]
@@ -264,7 +275,7 @@ mod tests {
         cursor.took(b"ab", 0, false);
         cursor.close_line();
         assert_eq!(cursor.step(9), Some(Step::Line { at: 0, bytes: 2 }));
-        cursor.took_line();
+        cursor.took_line(b"ab");
         assert!(!cursor.is_within_line() && !cursor.is_behind());
     }
 }

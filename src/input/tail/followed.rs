@@ -276,9 +276,14 @@ impl Followed {
                 let most = bytes.min(line_bytes_max.saturating_add(1));
                 let text =
                     read(&self.file, at, usize::try_from(most).unwrap_or(usize::MAX), buffer)?;
-                if text.len() as u64 == most {
+                if text.len() as u64 == most
+                    && let Some((end, bytes_of_end)) = self.cursor.end_of_line()
+                {
+                    // Before the line is given out: if this fails, it is read again.
+                    let mut last = Vec::new();
+                    let last = read(&self.file, end, bytes_of_end, &mut last)?;
                     self.lines.line(text, bytes, at, now, out);
-                    self.cursor.took_line();
+                    self.cursor.took_line(last);
                 } else {
                     // It became shorter since it was searched.
                     self.cursor.restart();

@@ -19,7 +19,7 @@ use crate::chunk::Chunk;
 use crate::clock;
 use crate::input::Intake;
 use crate::ledger::Share;
-use crate::lifecycle::{Alarm, StopReceiver};
+use crate::lifecycle::{Alarm, Ending, StopReceiver};
 use crate::telemetry::InputCounters;
 
 /// How often files are looked at, whatever tells of new lines.
@@ -253,7 +253,7 @@ impl Reader {
         if let Some(alarm) = &self.alarm
             && !self.set.files().is_empty()
         {
-            alarm.raise();
+            alarm.end(Ending::Done(0));
         }
         if self.is_stopping {
             // No lines that belong to these are to come any more.
