@@ -56,6 +56,14 @@ impl Chunk {
             + CHUNK_OVERHEAD_BYTES
     }
 
+    /// The bytes of its records with the shared fields written into each.
+    #[must_use]
+    pub fn whole_bytes(&self) -> usize {
+        let shared = self.shared.as_slice().iter();
+        let shared: usize = shared.map(|field| field.key.len() + field.value.len()).sum();
+        self.entries.data.len().saturating_add(shared.saturating_mul(self.entries.len()))
+    }
+
     /// How many records it holds.
     #[must_use]
     pub fn records(&self) -> u64 {

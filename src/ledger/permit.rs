@@ -132,6 +132,12 @@ impl Permit {
         }
     }
 
+    /// Whether its memory stays taken after it: another output or another part of the chunk has it.
+    #[must_use]
+    pub fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.share) > 1
+    }
+
     /// How many shares stand behind it besides its own.
     #[cfg(test)]
     pub(crate) fn absorbed(&self) -> usize {

@@ -115,6 +115,11 @@ impl Stream {
         self.events_max = self.events_max.saturating_mul(2).min(BATCH_EVENTS_MAX);
     }
 
+    /// Whether the memory of its oldest entries stays taken when they go.
+    pub(super) fn is_held_elsewhere(&self) -> bool {
+        self.queue.front().is_some_and(|piece| piece.permit.is_held_elsewhere())
+    }
+
     /// Takes the oldest entries out, of at least so many bytes if there are.
     pub(super) fn take_front(&mut self, bytes: usize) -> Vec<Piece> {
         let left = self.queued_bytes.saturating_sub(bytes);

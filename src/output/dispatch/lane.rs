@@ -24,7 +24,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn push(&mut self, chunk: Chunk) {
-        self.bytes += chunk.entries.data.len();
+        self.bytes += chunk.whole_bytes();
         self.waiting.push_back(chunk);
     }
 
@@ -33,20 +33,20 @@ impl Lane {
         self.failed = Some(parcel);
     }
 
-    /// Whether a parcel waits to be sent again.
-    pub(super) fn is_failing(&self) -> bool {
-        self.failed.is_some()
-    }
-
     /// Whether there is enough for a whole parcel.
     pub(super) fn is_full(&self, bytes_max: usize) -> bool {
         self.bytes >= bytes_max
     }
 
+    /// The oldest chunk of those that are here.
+    pub(super) fn first(&self) -> Option<&Chunk> {
+        let failed = self.failed.as_ref().and_then(|parcel| parcel.chunks.first());
+        failed.or(self.waiting.front())
+    }
+
     /// When the oldest chunk of those that are here was read.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        let failed = self.failed.as_ref().and_then(|parcel| parcel.chunks.first());
-        failed.or(self.waiting.front()).map(|chunk| chunk.arrived)
+        self.first().map(|chunk| chunk.arrived)
     }
 
     /// When there is something to send; hurried: as soon as a rest allows.
@@ -71,13 +71,13 @@ impl Lane {
         }
         let first = self.waiting.pop_front()?;
         let (tag, input) = (first.tag.clone(), first.input);
-        let mut bytes = first.entries.data.len();
+        let mut bytes = first.whole_bytes();
         let mut chunks = vec![first];
         while let Some(next) = self.waiting.front()
-            && bytes.saturating_add(next.entries.data.len()) <= bytes_max
+            && bytes.saturating_add(next.whole_bytes()) <= bytes_max
             && let Some(next) = self.waiting.pop_front()
         {
-            bytes += next.entries.data.len();
+            bytes += next.whole_bytes();
             chunks.push(next);
         }
         self.bytes = self.bytes.saturating_sub(bytes);

@@ -11,7 +11,7 @@ mod parcel;
 mod room;
 mod settings;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,10 @@ pub struct Dispatch {
     /// Lanes that wait to be sent, by when they are due. The number keeps equal times apart.
     agenda: BTreeMap<(Instant, u64), Key>,
     agenda_number: u64,
+    /// Lanes whose last attempt failed.
+    failing: HashSet<Key>,
+    /// When something that others hold too was given up for room.
+    shared_given_up: Option<Instant>,
     /// Of the output as a whole: a peer that fails is tried with one parcel at a time.
     backoff: Backoff,
     rests_until: Option<Instant>,
@@ -72,6 +76,8 @@ impl Dispatch {
             lanes: HashMap::new(),
             agenda: BTreeMap::new(),
             agenda_number: 0,
+            failing: HashSet::new(),
+            shared_given_up: None,
             backoff: Backoff::default(),
             rests_until: None,
             failed: None,
@@ -122,11 +128,7 @@ impl Dispatch {
         if self.in_flight >= in_flight_max || self.rests_until.is_some_and(|until| until > now) {
             return None;
         }
-        let (due, number) = *self.agenda.first_key_value()?.0;
-        if due > now {
-            return None;
-        }
-        let key = self.agenda.remove(&(due, number))?;
+        let key = self.agenda.remove(&self.next_due(is_failing, now)?)?;
         let lane = self.lanes.get_mut(&key)?;
         lane.agenda = None;
         let mut parcel = lane.take(self.settings.parcel_bytes_max)?;
@@ -135,6 +137,15 @@ impl Dispatch {
         self.counters.requests.add(1);
         self.stalled_since.get_or_insert(now);
         Some(parcel)
+    }
+
+    /// The lane whose turn it is. While attempts fail those that did not go first: what one lane
+    /// cannot get through must not keep the others from being tried.
+    fn next_due(&self, is_failing: bool, now: Instant) -> Option<(Instant, u64)> {
+        let mut due = self.agenda.iter().take_while(|((due, _), _)| *due <= now);
+        let first = *due.clone().next()?.0;
+        let good = due.find(|(_, key)| !self.failing.contains(key)).filter(|_| is_failing);
+        Some(good.map_or(first, |(place, _)| *place))
     }
 
     /// It arrived; so many bytes of it were sent.
@@ -149,6 +160,7 @@ impl Dispatch {
         }
         let key = parcel.key();
         parcel.chunks.into_iter().for_each(Chunk::delivered);
+        self.passed(&key);
         self.goes_on(&key);
     }
 
@@ -190,6 +202,9 @@ impl Dispatch {
             FailureKind::Refused | FailureKind::Closed => {
                 // Somebody is there and answers.
                 self.stalled_since = (self.in_flight > 0).then_some(now);
+                self.backoff.succeed();
+                self.rests_until = None;
+                self.passed(&key);
                 self.counters.errors.add(1);
                 if let Some(records) = self.refused.add(records, now) {
                     let name = &self.counters.name;
@@ -235,6 +250,7 @@ impl Dispatch {
     /// Leaves everything that is held.
     pub fn abandon(&mut self) {
         self.agenda.clear();
+        self.failing.clear();
         for (_, lane) in self.lanes.drain() {
             drop_all(lane.into_chunks(), Reason::Stopped);
         }
@@ -250,20 +266,26 @@ impl Dispatch {
             self.rests_until = now.checked_add(wait);
             self.failed = Some(now);
         }
-        let Some(lane) = self.lanes.get_mut(&parcel.key()) else { return 0 };
+        let key = parcel.key();
+        let Some(lane) = self.lanes.get_mut(&key) else { return 0 };
+        self.failing.insert(key);
         let wait = lane.backoff.fail(&mut self.chance).max(after).min(longest);
         lane.rests_until = now.checked_add(wait);
         lane.backoff.failures()
+    }
+
+    /// A parcel of the lane was answered for good.
+    fn passed(&mut self, key: &Key) {
+        self.failing.remove(key);
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        lane.backoff.succeed();
+        lane.rests_until = None;
     }
 
     /// A parcel that was on its way has its outcome, or goes first again.
     fn goes_on(&mut self, key: &Key) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         lane.is_away = false;
-        if !lane.is_failing() {
-            lane.backoff.succeed();
-            lane.rests_until = None;
-        }
         self.settle(key);
     }
 
@@ -279,6 +301,7 @@ impl Dispatch {
         }
         if !lane.is_away {
             self.lanes.remove(key);
+            self.failing.remove(key);
         }
         if self.lanes.is_empty() {
             self.stalled_since = None;

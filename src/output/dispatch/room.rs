@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Dispatch, drop_all};
+use super::{Dispatch, Key, drop_all};
 use crate::chunk::Chunk;
 use crate::ledger::Reason;
 use crate::option::RetryLimit;
@@ -12,35 +12,60 @@ use crate::output::retry::is_exhausted;
 /// are not used up: a peer that never answers uses them up too slowly.
 pub(super) const STALLED: Duration = Duration::from_secs(10);
 
+/// How often what others hold too is given up: that alone makes no room, but two outputs that both
+/// fail must not wait for each other.
+const SHARED_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Dispatch {
     /// Memory is short: gives up the oldest parcel that waits, if this output is why. `false`: it is
-    /// not, or nothing waits.
+    /// not, nothing waits, or others hold it too and the last such one went just now.
     pub fn make_room(&mut self, now: Instant) -> bool {
-        if !self.may_give_up(now) {
-            return false;
-        }
-        // By age, or nearly: a lane that rests comes later. What waits behind a parcel that is on its
-        // way is not in there; these lanes are few.
-        let due = self.agenda.values().next().cloned();
-        let mut lanes = self.lanes.iter();
-        let behind = || lanes.find(|(_, lane)| lane.oldest().is_some()).map(|(key, _)| key.clone());
-        let Some(key) = due.or_else(behind) else { return false };
+        let Some(key) = self.offender(now) else { return false };
         let Some(lane) = self.lanes.get_mut(&key) else { return false };
+        if lane.first().is_some_and(|chunk| chunk.permit.is_held_elsewhere()) {
+            let last = self.shared_given_up;
+            if last.is_some_and(|last| now.saturating_duration_since(last) < SHARED_INTERVAL) {
+                return false;
+            }
+            self.shared_given_up = Some(now);
+        }
         let Some(parcel) = lane.take_waiting(self.settings.parcel_bytes_max) else { return false };
         self.give_up(parcel.chunks, "the peer takes nothing", now);
         self.settle(&key);
         true
     }
 
-    /// Whether what waits here may go to make room for others: the peer takes nothing.
+    /// Whether what waits here may go to make room for others: the peer takes nothing, or not what
+    /// is in one of the lanes.
     #[must_use]
     pub fn may_give_up(&self, now: Instant) -> bool {
+        self.offender(now).is_some()
+    }
+
+    /// The lane that is to make room: one that fails by itself, or if the peer takes nothing any.
+    fn offender(&self, now: Instant) -> Option<Key> {
         let limit = self.settings.retry_limit;
+        if limit == RetryLimit::Unlimited {
+            return None;
+        }
+        let failing = self.failing.iter().filter_map(|key| Some((key, self.lanes.get(key)?)));
+        let exhausted = failing.filter(|(_, lane)| is_exhausted(limit, lane.backoff.failures()));
+        let exhausted = exhausted.filter_map(|(key, lane)| Some((lane.oldest()?, key)));
+        if let Some((_, key)) = exhausted.min_by_key(|(oldest, _)| *oldest) {
+            return Some(key.clone());
+        }
         let is_stalled =
             self.stalled_since.is_some_and(|since| now.saturating_duration_since(since) >= STALLED);
-        let is_failing = self.backoff.failures() > 0;
-        limit != RetryLimit::Unlimited
-            && ((is_failing && is_exhausted(limit, self.backoff.failures())) || is_stalled)
+        let failures = self.backoff.failures();
+        if !(is_stalled || (failures > 0 && is_exhausted(limit, failures))) {
+            return None;
+        }
+        // By age, or nearly: a lane that rests comes later. What waits behind a parcel that is on its
+        // way is not in there; these lanes are few.
+        let due = self.agenda.values().next().cloned();
+        let mut lanes = self.lanes.iter();
+        let behind = || lanes.find(|(_, lane)| lane.oldest().is_some()).map(|(key, _)| key.clone());
+        due.or_else(behind)
     }
 
     /// When [`Self::make_room`] may begin to have something to give up: nobody says when memory gets

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::room::STALLED;
 use super::*;
 use crate::chunk::fixture::chunk;
+use crate::ledger::Account;
 use crate::option::RetryLimit;
 use crate::record::chunk::Entries;
 use crate::telemetry::OutputCounters;
@@ -248,6 +249,58 @@ fn an_output_whose_retries_are_used_up_makes_room_oldest_first() {
     assert!(!bench.dispatch.make_room(bench.now), "nothing is left");
     assert_eq!(bench.dropped(Reason::RetriesExhausted), 2);
     assert!(bench.dispatch.is_empty());
+    bench.end();
+}
+
+#[test]
+fn a_lane_that_fails_by_itself_makes_room_and_those_beside_it_do_not() {
+    let mut bench = Bench::with(RetryLimit::Retries(0));
+    ["bad", "good"].into_iter().for_each(|tag| bench.push(tag, "1"));
+    bench.now += FLUSH;
+    let (bad, good) = (bench.next().expect("due"), bench.next().expect("due"));
+    bench.fail(bad, false);
+    bench.deliver(good);
+    ["bad", "good"].into_iter().for_each(|tag| bench.push(tag, "2"));
+    assert!(bench.dispatch.make_room(bench.now) && bench.dispatch.make_room(bench.now));
+    assert!(!bench.dispatch.make_room(bench.now), "the good one stays");
+    assert_eq!(bench.dropped(Reason::RetriesExhausted), 2);
+    bench.end();
+}
+
+#[test]
+fn what_other_outputs_hold_too_is_given_up_slowly_as_that_alone_makes_no_room() {
+    let mut bench = Bench::with(RetryLimit::Retries(0));
+    let other = Arc::new(Account::default());
+    let mut theirs = Vec::new();
+    for tag in ["a", "b"] {
+        let chunk = chunk(&other, tag, &[&[("n", "1")]]);
+        let chunk = Chunk { arrived: bench.now, ..chunk };
+        bench.dispatch.push(chunk.receive_at(&bench.counters.account));
+        theirs.push(chunk);
+    }
+    bench.now += FLUSH;
+    let parcel = bench.next().expect("due");
+    bench.fail(parcel, false);
+    assert!(bench.dispatch.make_room(bench.now) && !bench.dispatch.make_room(bench.now));
+    bench.now += Duration::from_secs(1);
+    assert!(bench.dispatch.make_room(bench.now));
+    theirs.into_iter().for_each(Chunk::delivered);
+    bench.end();
+}
+
+#[test]
+fn while_attempts_fail_lanes_that_did_not_go_first() {
+    let mut bench = Bench::with(RetryLimit::Unlimited);
+    ["bad", "worse"].into_iter().for_each(|tag| bench.push(tag, "1"));
+    bench.now += FLUSH;
+    let (bad, worse) = (bench.next().expect("due"), bench.next().expect("due"));
+    bench.fail(bad, false);
+    bench.fail(worse, false);
+    bench.push("good", "1");
+    bench.now += LONG;
+    let next = bench.next().expect("due");
+    assert_eq!(next.tag.as_bytes(), b"good", "though it came last");
+    bench.deliver(next);
     bench.end();
 }
 

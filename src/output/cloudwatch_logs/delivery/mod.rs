@@ -69,6 +69,8 @@ pub struct Delivery {
     is_stopping: bool,
     incident: Incident,
     given_up: Losses,
+    /// When something that other outputs hold too was given up for room.
+    shared_given_up: Option<Instant>,
 }
 
 impl Delivery {
@@ -83,6 +85,7 @@ impl Delivery {
             chance: Rng::with_seed(settings.seed),
             incident: Incident::new(&counters.name),
             given_up: Losses::default(),
+            shared_given_up: None,
             settings,
             counters,
             streams: HashMap::new(),

@@ -4,12 +4,15 @@
 //! while other outputs need the room. Pure.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Delivery, Target, give_up, is_exhausted};
 use crate::ledger::Reason;
 use crate::output::cloudwatch_logs::limits::BATCH_BYTES_MAX;
 use crate::output::cloudwatch_logs::stream::Stream;
+
+/// How often what others hold too is given up.
+const SHARED_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Delivery {
     /// Whether something waits here that may be given up for room.
@@ -31,6 +34,16 @@ impl Delivery {
             return false;
         };
         let target = Arc::clone(target);
+        // What others hold too makes no room by itself, but outputs that fail must not wait for each
+        // other.
+        let is_shared = self.streams.get(&target).is_some_and(Stream::is_held_elsewhere);
+        if is_shared {
+            let last = self.shared_given_up;
+            if last.is_some_and(|last| now.saturating_duration_since(last) < SHARED_INTERVAL) {
+                return false;
+            }
+            self.shared_given_up = Some(now);
+        }
         let Some(stream) = self.streams.get_mut(&target) else { return false };
         let pieces = stream.take_front(BATCH_BYTES_MAX);
         let records: u64 = pieces.iter().map(|piece| piece.permit.receipt.records()).sum();
