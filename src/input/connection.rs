@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admission::Admitted;
+use super::end::{ACK_WAIT, End, FRAME_SILENCE};
 use super::item::{Item, Progress};
 use super::socket::{Peer, Socket};
 use super::{Intake, forward, rest, tcp};
 use crate::chunk::Chunk;
 use crate::clock;
-use crate::handshake::server::{Refusal, Settings};
+use crate::handshake::server::Settings;
 use crate::ledger::Share;
 use crate::record::chunk::TaggedEntries;
 use crate::record::time::EventTime;
@@ -28,10 +29,6 @@ const READ_BYTES: usize = 64 * 1_024;
 /// A chunk shares the memory it was read into if it fills this part of it; a smaller one is copied
 /// out, so that one short line does not keep a whole read buffer.
 const SHARED_FRACTION: usize = 2;
-/// How long a peer may be silent within a frame while others wait for the memory it takes. Those
-/// who wait for a peer that has died do not wait for ever; a peer that lives writes frames as a
-/// whole, and what AWS Fargate's log shim cannot write within 5 s it sends again anyway.
-const FRAME_SILENCE: Duration = Duration::from_secs(5);
 
 /// The protocol a connection speaks.
 #[derive(Debug)]
@@ -58,6 +55,8 @@ pub struct Connection {
     /// their memory is free again.
     turn: Option<OwnedSemaphorePermit>,
     items: Vec<Item>,
+    /// Acks that are due: no more than frames were in one read.
+    acks: Vec<Bytes>,
     /// Until when a handshake has to be done.
     pub(super) greeted_by: Option<Instant>,
     /// Whether it is a warning that it is not.
@@ -66,48 +65,6 @@ pub struct Connection {
     io_timeout: Option<Duration>,
     /// When it said something last.
     heard: Instant,
-}
-
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-pub enum End {
-    /// The peer closed it.
-    #[error("closed by the peer")]
-    Closed,
-    /// Reading or writing failed.
-    #[error("connection failed")]
-    Failed(#[from] io::Error),
-    /// Its bytes cannot be followed.
-    #[error(transparent)]
-    Forward(#[from] forward::error::ConnectionError),
-    /// Its bytes cannot be followed.
-    #[error(transparent)]
-    Tcp(#[from] tcp::decode::ConnectionError),
-    /// It died within a frame, it seems, and others need the memory.
-    #[error(
-        "silent for {FRAME_SILENCE:?} within a frame, of which {bytes} bytes came, while memory is short"
-    )]
-    Silent {
-        /// What came of the frame.
-        bytes: usize,
-    },
-    /// It has not shown that it may send.
-    #[error("handshake refused: {0}")]
-    Handshake(#[from] Refusal),
-    /// It has not shown it in time.
-    #[error(
-        "the secure-forward handshake was not done within net.accept_timeout; does the sender have a shared_key?"
-    )]
-    Late {
-        /// Whether an operator wants to know.
-        is_warning: bool,
-    },
-    /// It said nothing for too long.
-    #[error("silent for longer than net.io_timeout")]
-    Idle,
-    /// The process is past its time to read.
-    #[error("closed for the end of the process")]
-    Stopped,
 }
 
 impl Connection {
@@ -131,6 +88,7 @@ impl Connection {
             share,
             turn: None,
             items: Vec::new(),
+            acks: Vec::new(),
             greeted_by,
             warns_of_timeout,
             io_timeout,
@@ -150,37 +108,14 @@ impl Connection {
         self.socket.close();
         self.intake.activity.closed();
         self.counters.connections.sub(1);
-        let (input, peer) = (&self.counters.name, &self.peer);
-        match end {
-            End::Closed | End::Stopped | End::Idle | End::Late { is_warning: false } => {
-                tracing::debug!("{input}: {peer}: {end}")
-            }
-            End::Failed(source) if source.kind() != io::ErrorKind::InvalidData => {
-                tracing::debug!("{input}: {peer}: connection failed: {source}");
-            }
-            End::Failed(source) => {
-                self.counters.connection_errors.add(1);
-                tracing::warn!("{input}: connection of {peer} closed: TLS failed: {source}");
-            }
-            End::Forward(_)
-            | End::Tcp(_)
-            | End::Silent { .. }
-            | End::Handshake(_)
-            | End::Late { is_warning: true } => {
-                self.counters.connection_errors.add(1);
-                tracing::warn!("{input}: connection of {peer} closed: {end}");
-            }
-        }
+        end.tell(&self.peer, &self.counters);
     }
 
     /// Comes to the first frame. What came of it already is decoded.
     async fn begin(&mut self, handshake: Option<Arc<Settings>>) -> Result<(), End> {
         let Some(settings) = handshake else { return Ok(()) };
         self.greet(settings).await?;
-        self.heard = Instant::now();
-        self.decode().await?;
-        self.release_idle();
-        Ok(())
+        self.serve_frames().await
     }
 
     async fn read_all(&mut self) -> End {
@@ -222,18 +157,26 @@ impl Connection {
         room.shrink_to(read);
         self.share.join(room);
         self.intake.activity.read(clock::now());
+        self.serve_frames().await
+    }
+
+    /// Decodes what was read, hands it on and acknowledges it.
+    async fn serve_frames(&mut self) -> Result<(), End> {
+        let decoded = self.decode().await;
+        self.release_idle();
+        // What was taken in is acknowledged also where an error follows.
+        let acknowledged = self.acknowledge().await;
         if self.io_timeout.is_some() {
+            // The peer may have waited for us meanwhile.
             self.heard = Instant::now();
         }
-        self.decode().await?;
-        self.release_idle();
-        Ok(())
+        decoded.and(acknowledged)
     }
 
     /// Waits for the peer; within a frame not for ever, if others wait for its memory.
     async fn readable(&mut self) -> Result<(), End> {
         while !self.buffer.is_empty() {
-            if let Ok(ready) = tokio::time::timeout(FRAME_SILENCE, self.ready()).await {
+            if let Ok(ready) = timeout(FRAME_SILENCE, self.ready()).await {
                 return ready;
             }
             if self.intake.try_take(READ_BYTES).is_none() {
@@ -317,23 +260,39 @@ impl Connection {
         })
     }
 
+    /// Hands the items on. Acks are due once what they confirm is taken in, which is the order of the
+    /// items; they are written later, when nobody waits for this connection to be done with decoding.
     async fn hand_on(&mut self, allocated: usize) -> Result<(), End> {
-        // Acks are due once what they confirm is taken in, which is the order of the items. An end
-        // comes after the last item: all that was read gets its place in the ledger.
+        // An end comes after the last item: all that was read gets its place in the ledger.
         let mut handed_on = Ok(());
         for item in std::mem::take(&mut self.items) {
             match item {
                 Item::Entries(tagged) => {
                     handed_on = handed_on.and(self.take_in(tagged, allocated).await);
                 }
-                Item::Ack(bytes) if handed_on.is_ok() => {
-                    handed_on = self.socket.write_all(&bytes).await.map_err(End::Failed);
-                }
+                Item::Ack(bytes) if handed_on.is_ok() => self.acks.push(bytes),
                 Item::Ack(_) => {}
                 Item::Odd(reason, amount) => self.counters.odd(reason, amount),
             }
         }
         handed_on
+    }
+
+    /// Writes the acks that are due, each in one piece. A peer that does not read them is waited for
+    /// only so long.
+    async fn acknowledge(&mut self) -> Result<(), End> {
+        let mut ending = self.intake.ending();
+        for ack in std::mem::take(&mut self.acks) {
+            tokio::select! {
+                biased;
+                written = timeout(ACK_WAIT, self.socket.write_all(&ack)) => match written {
+                    Ok(written) => written?,
+                    Err(_) => return Err(End::Deaf),
+                },
+                _ = ending.wait_for(|ended| *ended) => return Err(End::Stopped),
+            }
+        }
+        Ok(())
     }
 
     async fn take_in(&mut self, mut tagged: TaggedEntries, allocated: usize) -> Result<(), End> {
@@ -392,6 +351,8 @@ impl Connection {
             let (input, peer) = (&self.counters.name, &self.peer);
             tracing::debug!("{input}: {peer}: closed within a frame, {truncated} bytes of it came");
         }
-        self.hand_on(self.buffer.capacity()).await
+        let handed_on = self.hand_on(self.buffer.capacity()).await;
+        let acknowledged = self.acknowledge().await;
+        handed_on.and(acknowledged)
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio::time::timeout_at;
 
-use super::connection::{Connection, End};
+use super::connection::Connection;
+use super::end::End;
 use crate::clock;
 use crate::handshake::server::{Answer, PING_BYTES_MAX, Server, Settings};
 use crate::tls;

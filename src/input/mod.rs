@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod connection;
 pub mod dummy;
+mod end;
 pub mod exec;
 pub mod fluentbit_metrics;
 pub mod forward;

@@ -270,6 +270,33 @@ async fn an_ack_is_the_chunk_and_comes_once_the_records_are_taken() {
 }
 
 #[tokio::test]
+async fn a_peer_that_does_not_read_its_acks_holds_up_nobody_else() {
+    let running = run(TCP).await;
+    let mut deaf = TcpStream::connect(running.address(0)).await.expect("it listens");
+    // Acks as large as their frames: the buffers on the way are soon full.
+    let chunk = "c".repeat(60_000);
+    let frame = peer::frame(TAG, clock::unix_now(), &[("log", "t id=deaf seq=0")], Some(&chunk));
+    let flood = tokio::spawn(async move {
+        for _ in 0..1_000 {
+            deaf.write_all(&frame).await?;
+        }
+        std::io::Result::Ok(())
+    });
+    let input = running.telemetry.inputs.first().cloned().expect("an input");
+    // It is stuck once no more of it is read.
+    let mut before = u64::MAX;
+    while before != input.records.get() || before == 0 {
+        before = input.records.get();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut other = Peer::tcp(running.address(0), "b").await;
+    other.send(10).await.expect("connected");
+    running.arrived(before + 10).await;
+    flood.abort();
+    running.stop_well().await;
+}
+
+#[tokio::test]
 async fn a_peer_beyond_the_limit_of_connections_waits_and_is_served_then() {
     let running = run(&format!("{TCP}    connections_max 2\n")).await;
     let mut first = Peer::tcp(running.address(0), "a").await;
