@@ -52,6 +52,9 @@ pub use stream::Batch;
 
 /// Kept of the time to stop, so that what was on its way can be told before the process ends.
 const STOP_RESERVE: Duration = Duration::from_millis(200);
+/// How long the task's name is waited for while the process stops: a task that ends at once has
+/// logs too, and they belong under its name.
+const STOP_TASK_WAIT: Duration = Duration::from_millis(500);
 /// How often an output that fails looks whether it has to make room for others.
 const ROOM_LOOK: Duration = Duration::from_millis(100);
 /// The output, ready to run.
@@ -236,7 +239,8 @@ impl CloudwatchLogs {
 
     /// The process is to stop: what waits here may be what keeps the buffer from being emptied.
     fn stop_waiting(&mut self) {
-        self.naming.give_up(clock::now());
+        let now = clock::now();
+        self.naming.give_up(now.checked_add(STOP_TASK_WAIT).unwrap_or(now));
         if self.naming.splits() {
             self.delivery.stop(clock::now());
         }

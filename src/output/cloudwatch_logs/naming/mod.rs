@@ -214,9 +214,9 @@ impl Naming {
         self.give_up_at.filter(|_| self.lacks_task())
     }
 
-    /// The task's name is not waited for any longer.
-    pub fn give_up(&mut self, now: Instant) {
-        self.give_up_at = Some(self.give_up_at.map_or(now, |give_up_at| give_up_at.min(now)));
+    /// The task's name is not waited for any longer than until then.
+    pub fn give_up(&mut self, at: Instant) {
+        self.give_up_at = Some(self.give_up_at.map_or(at, |give_up_at| give_up_at.min(at)));
     }
 
     /// Whether records of one chunk may have different targets.
