@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::config::Rotation;
 use super::rotate::{self, Stamp};
 
@@ -31,6 +33,21 @@ pub struct Sheet {
     pub header: Vec<u8>,
     /// What is appended.
     pub lines: Vec<u8>,
+    /// How many records that are.
+    pub records: u64,
+    /// Whether records name the file: what stands in the way of it is their fault then.
+    pub is_named: bool,
+}
+
+/// What became of sheets.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Bytes that were written.
+    pub bytes: u64,
+    /// Records of sheets that never can be written.
+    pub refused: u64,
+    /// Why, for the first of them.
+    pub why: Option<AppendError>,
 }
 
 /// How files are treated.
@@ -47,6 +64,7 @@ pub struct Manners {
 #[error("cannot append to '{}': {source}{}", path.display(), hint(*makes_folders, source))]
 pub struct AppendError {
     path: PathBuf,
+    is_named: bool,
     makes_folders: bool,
     source: io::Error,
 }
@@ -65,7 +83,12 @@ impl AppendError {
     /// Whether it will be the same however often it is tried.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self.source.kind(), ErrorKind::InvalidFilename | ErrorKind::InvalidInput)
+        match self.source.kind() {
+            ErrorKind::InvalidFilename | ErrorKind::InvalidInput => true,
+            // A path of the configuration can be put right; the names of records stay.
+            ErrorKind::IsADirectory | ErrorKind::NotADirectory => self.is_named,
+            _ => false,
+        }
     }
 }
 
@@ -74,27 +97,38 @@ fn hint(makes_folders: bool, source: &io::Error) -> &'static str {
     if needs_folder { "; make its folder, or set mkdir on" } else { "" }
 }
 
-/// Appends all sheets. Gives the bytes that were written.
+/// Appends all sheets, but for those that never can be: these cost only their own records.
 ///
 /// # Errors
 ///
-/// A file could not be appended to; nothing of any sheet stays, as far as that can be.
-pub fn append_all(sheets: &[Sheet], manners: Manners, stamp: Stamp) -> Result<u64, AppendError> {
-    let (mut done, mut bytes) = (Vec::with_capacity(sheets.len()), 0);
+/// A file could not be appended to now; nothing of any sheet stays, as far as that can be.
+pub fn append_all(
+    sheets: &[Sheet],
+    manners: Manners,
+    stamp: Stamp,
+) -> Result<Written, AppendError> {
+    let (mut done, mut written) = (Vec::with_capacity(sheets.len()), Written::default());
     for sheet in sheets {
         match append(sheet, manners, stamp) {
             Ok(appended) => {
-                bytes += appended.after.saturating_sub(appended.before);
+                written.bytes += appended.after.saturating_sub(appended.before);
                 done.push(appended);
             }
             Err(source) => {
-                done.iter().rev().for_each(take_back);
                 let Manners { makes_folders, .. } = manners;
-                return Err(AppendError { path: sheet.path.clone(), makes_folders, source });
+                let Sheet { path, is_named, records, .. } = sheet;
+                let (path, is_named) = (path.clone(), *is_named);
+                let error = AppendError { path, is_named, makes_folders, source };
+                if !error.is_final() {
+                    done.iter().rev().for_each(take_back);
+                    return Err(error);
+                }
+                written.refused = written.refused.saturating_add(*records);
+                written.why.get_or_insert(error);
             }
         }
     }
-    Ok(bytes)
+    Ok(written)
 }
 
 fn append<'a>(sheet: &'a Sheet, manners: Manners, stamp: Stamp) -> io::Result<Appended<'a>> {
@@ -109,10 +143,12 @@ fn append<'a>(sheet: &'a Sheet, manners: Manners, stamp: Stamp) -> io::Result<Ap
     }
     let before = metadata.len();
     let header = if before == 0 { sheet.header.as_slice() } else { &[] };
-    let written = file.write_all(header).and_then(|()| file.write_all(&sheet.lines));
-    if let Err(error) = written {
+    let mut written = 0;
+    let whole = write(&mut file, header, &mut written)
+        .and_then(|()| write(&mut file, &sheet.lines, &mut written));
+    if let Err(error) = whole {
         if metadata.is_file()
-            && let Err(undone) = file.set_len(before)
+            && let Err(undone) = shorten(&file, before, before.saturating_add(written))
         {
             tracing::error!(
                 "cannot take back half of what was written to '{}': {undone}",
@@ -121,8 +157,35 @@ fn append<'a>(sheet: &'a Sheet, manners: Manners, stamp: Stamp) -> io::Result<Ap
         }
         return Err(error);
     }
-    let after = before.saturating_add((header.len() + sheet.lines.len()) as u64);
+    let after = before.saturating_add(written);
     Ok(Appended { path, inode: inode(&metadata), before, after })
+}
+
+/// Writes all, and counts what was written even where that is not all.
+fn write(file: &mut File, mut bytes: &[u8], written: &mut u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                *written = written.saturating_add(count as u64);
+                bytes = bytes.get(count..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Cuts a file back, unless others that know no locks have appended to it since.
+fn shorten(file: &File, before: u64, after: u64) -> io::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    if file.metadata()?.len() != after {
+        return Err(io::Error::other("somebody else has written to it"));
+    }
+    file.set_len(before)
 }
 
 /// Opens a file to append to, and holds it against other outputs until it is closed.
@@ -167,10 +230,7 @@ fn lock(file: &File) -> io::Result<()> {
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_PAUSE),
-            // Some file systems know no locks.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                return Ok(());
-            }
+            Err(TryLockError::Error(error)) if knows_no_locks(&error) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => return Ok(()),
         }
@@ -178,19 +238,25 @@ fn lock(file: &File) -> io::Result<()> {
     Err(io::Error::other("another process holds it locked"))
 }
 
+/// Some file systems know no locks; `ENOLCK` is how NFS without its lock service says so.
+fn knows_no_locks(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::Unsupported
+        || Errno::from_io_error(error).is_some_and(|errno| errno == Errno::NOLCK)
+}
+
 /// Takes back what was appended to a file before another one failed.
 fn take_back(appended: &Appended<'_>) {
     let Appended { path, inode: expected, before, after } = *appended;
-    let shorten = || {
+    let shortened = || {
         let file = OpenOptions::new().write(true).open(path)?;
         lock(&file)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() || inode(&metadata) != expected || metadata.len() != after {
-            return Err(io::Error::other("somebody else has written to it or moved it"));
+        if !metadata.is_file() || inode(&metadata) != expected {
+            return Err(io::Error::other("somebody else has moved it"));
         }
-        file.set_len(before)
+        shorten(&file, before, after)
     };
-    if let Err(error) = shorten() {
+    if let Err(error) = shortened() {
         tracing::error!(
             "cannot take back what was written to '{}', it will be written again: {error}",
             path.display()
@@ -218,7 +284,8 @@ mod tests {
     }
 
     fn sheet(path: impl Into<PathBuf>, header: &str, lines: &str) -> Sheet {
-        Sheet { path: path.into(), header: header.into(), lines: lines.into() }
+        let (header, lines) = (header.into(), lines.into());
+        Sheet { path: path.into(), header, lines, records: 1, is_named: false }
     }
 
     fn text(path: &Path) -> String {
@@ -231,7 +298,7 @@ mod tests {
         let path = folder.path().join("a");
         for (lines, bytes) in [("1\n", 4), ("2\n", 2)] {
             let written = append_all(&[sheet(&path, "h\n", lines)], PLAIN, STAMP);
-            assert_eq!(written.expect("written"), bytes);
+            assert_eq!(written.expect("written").bytes, bytes);
         }
         assert_eq!(text(&path), "h\n1\n2\n");
     }
@@ -288,11 +355,43 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_file_can_have_is_final() {
+    fn half_of_what_was_written_is_taken_back_unless_others_have_appended_since() {
         let folder = folder();
-        let path = folder.path().join("x".repeat(256));
-        let error = append_all(&[sheet(path, "", "1")], PLAIN, STAMP).expect_err("too long");
-        assert!(error.is_final(), "{error}");
+        let path = folder.path().join("a");
+        for (found, left) in [("0\nha", "0\n"), ("0\nhaother\n", "0\nhaother\n")] {
+            fs::write(&path, found).expect("written");
+            let file = OpenOptions::new().append(true).open(&path).expect("a file");
+            assert_eq!(shorten(&file, 2, 4).is_ok(), left == "0\n");
+            assert_eq!(text(&path), left);
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_written_to() {
+        let is = |errno: Errno| knows_no_locks(&io::Error::from(errno));
+        assert!(is(Errno::NOLCK) && is(Errno::NOTSUP) && !is(Errno::IO));
+    }
+
+    #[test]
+    fn a_name_that_no_file_can_have_costs_only_its_own_records() {
+        let folder = folder();
+        let [first, last] = ["a", "c"].map(|name| folder.path().join(name));
+        let long = folder.path().join("x".repeat(256));
+        let named = |path: PathBuf| Sheet { is_named: true, ..sheet(path, "", "3\n") };
+        for bad in [sheet(long, "", "3\n"), named(folder.path().into()), named(first.join("x"))] {
+            let _ = fs::remove_file(&last);
+            let bad = Sheet { records: 3, ..bad };
+            let sheets = [sheet(&first, "", "1\n"), bad, sheet(&last, "", "2\n")];
+            let written = append_all(&sheets, PLAIN, STAMP).expect("written");
+            assert_eq!((written.bytes, written.refused), (4, 3));
+            assert!(written.why.is_some_and(|error| error.is_final()));
+            assert_eq!(text(&last), "2\n");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_place_of_a_file_of_the_configuration_can_be_put_right() {
+        let folder = folder();
         let error =
             append_all(&[sheet(folder.path(), "", "1")], PLAIN, STAMP).expect_err("a folder");
         assert!(!error.is_final(), "{error}");

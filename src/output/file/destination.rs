@@ -2,16 +2,23 @@
 //!
 //! Pure. Must not know what is written there, and whether it can be.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::name;
 use super::pattern::{Pattern, Unusable};
 use crate::record::template::Scene;
 use crate::record::time::EventTime;
+
+/// A file that is unused so long makes room for another: names with times in them are not used again.
+const FORGET_AFTER: Duration = Duration::from_secs(4 * 3_600);
+/// How exactly it is known when a file was last used, and how often it is looked for unused ones: to
+/// write or read all that at each event would cost more than the event.
+const USE_GRAIN: Duration = Duration::from_secs(60);
 
 /// Which file an event goes to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,9 +47,17 @@ pub struct Named {
     pub beyond: Action,
     /// Most files that are named; `None` for any number.
     pub files_max: Option<usize>,
-    /// The files that were named. Only grows, so that an event has the same place each time. Behind
-    /// an `Arc`, because an output is cloned for each thing it sends.
-    pub known: Arc<HashSet<PathBuf>>,
+    /// The files that were named.
+    pub known: Known,
+}
+
+/// Files that were named, and when each was last used.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Known {
+    /// Behind an `Arc`, because an output is cloned for each thing it sends.
+    files: Arc<HashMap<PathBuf, Instant>>,
+    /// When unused ones were last looked for.
+    looked: Option<Instant>,
 }
 
 /// What becomes of an event that has no file of its own.
@@ -91,20 +106,32 @@ impl Destination {
 }
 
 impl Named {
-    /// Where this event goes.
-    pub fn place(&mut self, time: EventTime, scene: &Scene<'_>) -> Place {
-        match self.name(time, scene) {
-            Err(reason) => self.missing.place(reason.into()),
-            Ok(path) if self.known.contains(&path) => Place::File(path),
-            Ok(_) if self.files_max.is_some_and(|max| self.known.len() >= max) => {
-                self.beyond.place(Unplaced::TooMany)
-            }
-            Ok(path) => {
-                if self.files_max.is_some() {
-                    Arc::make_mut(&mut self.known).insert(path.clone());
-                }
-                Place::File(path)
-            }
+    /// Where this event goes that has not come before.
+    pub fn admit(&mut self, time: EventTime, scene: &Scene<'_>, now: Instant) -> Place {
+        let path = match self.name(time, scene) {
+            Ok(path) => path,
+            Err(reason) => return self.missing.place(reason.into()),
+        };
+        let Some(max) = self.files_max else { return Place::File(path) };
+        if self.known.uses(&path, now) || self.known.adds(&path, max, now) {
+            return Place::File(path);
+        }
+        self.beyond.place(Unplaced::TooMany)
+    }
+
+    /// Where this event goes that was admitted; the same each time, but that its file may have been
+    /// forgotten since: where it would be given up now, it has that file all the same.
+    pub fn place(&mut self, time: EventTime, scene: &Scene<'_>, now: Instant) -> Place {
+        let path = match self.name(time, scene) {
+            Ok(path) => path,
+            Err(reason) => return self.missing.place(reason.into()),
+        };
+        if self.files_max.is_none() || self.known.uses(&path, now) {
+            return Place::File(path);
+        }
+        match &self.beyond {
+            Action::Fallback(rest) => Place::File(rest.clone()),
+            Action::Refuse | Action::Drop => Place::File(path),
         }
     }
 
@@ -128,7 +155,41 @@ impl Named {
                 }
             }
         }
+        // Folder and file may each be short enough.
+        if !name::is_short(&whole) {
+            return Err(Unusable::Unsafe);
+        }
         Ok(PathBuf::from(OsString::from_vec(whole)))
+    }
+}
+
+impl Known {
+    /// Whether a file is known. It is used now then.
+    fn uses(&mut self, path: &Path, now: Instant) -> bool {
+        let Some(used) = self.files.get(path) else { return false };
+        if now.saturating_duration_since(*used) >= USE_GRAIN
+            && let Some(used) = Arc::make_mut(&mut self.files).get_mut(path)
+        {
+            *used = now;
+        }
+        true
+    }
+
+    /// Adds a file, if there is room or one has not been used for long.
+    fn adds(&mut self, path: &Path, max: usize, now: Instant) -> bool {
+        let is_looked = |looked| now.saturating_duration_since(looked) < USE_GRAIN;
+        if self.files.len() >= max && !self.looked.is_some_and(is_looked) {
+            self.looked = Some(now);
+            let is_in_use = |used: &Instant| now.saturating_duration_since(*used) < FORGET_AFTER;
+            if !self.files.values().all(is_in_use) {
+                Arc::make_mut(&mut self.files).retain(|_, used| is_in_use(used));
+            }
+        }
+        let has_room = self.files.len() < max;
+        if has_room {
+            Arc::make_mut(&mut self.files).insert(path.to_owned(), now);
+        }
+        has_room
     }
 }
 
@@ -144,6 +205,7 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     /// `{"app": "web", "bad": "..", "n": 5}`
     const RECORD: &[u8] = b"\x83\xa3app\xa3web\xa3bad\xa2..\xa1n\x05";
@@ -156,13 +218,17 @@ mod tests {
             missing: Action::Refuse,
             beyond: Action::Fallback("/f/rest".into()),
             files_max: Some(2),
-            known: Arc::default(),
+            known: Known::default(),
         }
     }
 
     fn place(named: &mut Named, tag: &str, seconds: i64) -> Place {
+        place_at(named, tag, seconds, clock::now())
+    }
+
+    fn place_at(named: &mut Named, tag: &str, seconds: i64, now: Instant) -> Place {
         let scene = Scene { tag: tag.as_bytes(), record: RECORD, captures: &[] };
-        named.place(EventTime::from_parts(seconds, 0), &scene)
+        named.admit(EventTime::from_parts(seconds, 0), &scene, now)
     }
 
     fn file(path: &str) -> Place {
@@ -200,6 +266,8 @@ mod tests {
         assert_eq!(nowhere(Some("/l/$bad"), None), Unusable::Unsafe);
         assert_eq!(nowhere(None, Some("$bad")), Unusable::Unsafe);
         assert_eq!(nowhere(Some("/l"), Some("$TAG")), Unusable::Unsafe);
+        let deep = "/xxxxxxx".repeat(511);
+        assert_eq!(nowhere(Some(&deep), Some("$TAG[0].2345678")), Unusable::Unsafe);
         let mut fallback = named(Some("/l/$zz"), None);
         fallback.missing = Action::Fallback("/f/x".into());
         assert_eq!(place(&mut fallback, "t", 0), file("/f/x"));
@@ -216,6 +284,36 @@ mod tests {
         assert_eq!(place(&mut named, "c", 0), Place::Nowhere(Unplaced::TooMany));
         named.files_max = None;
         assert_eq!(place(&mut named, "c", 0), file("/l/c.log"));
-        assert_eq!(named.known.len(), 2, "nothing is remembered where nothing is bounded");
+        assert_eq!(named.known.files.len(), 2, "nothing is remembered where nothing is bounded");
+    }
+
+    #[test]
+    fn a_file_that_is_unused_for_hours_makes_room_for_another() {
+        let mut named = named(Some("/l"), Some("$TAG.log"));
+        let (start, rest) = (clock::now(), file("/f/rest"));
+        let mut at = |tag: &str, after| place_at(&mut named, tag, 0, start + after);
+        at("a", Duration::ZERO);
+        at("b", Duration::ZERO);
+        at("b", USE_GRAIN);
+        let moment = Duration::from_nanos(1);
+        assert_eq!(at("c", FORGET_AFTER - moment), rest);
+        assert_eq!(at("c", FORGET_AFTER), rest, "a moment ago none was unused");
+        assert_eq!(at("c", FORGET_AFTER - moment + USE_GRAIN), file("/l/c.log"));
+        assert_eq!(at("a", FORGET_AFTER - moment + USE_GRAIN), rest, "b is still in use");
+    }
+
+    #[test]
+    fn an_event_that_was_admitted_has_a_file_even_if_that_was_forgotten_since() {
+        let mut named = named(Some("/l"), Some("$TAG.log"));
+        named.beyond = Action::Refuse;
+        let start = clock::now();
+        let late = start + FORGET_AFTER;
+        place_at(&mut named, "a", 0, start);
+        for tag in ["b", "c", "d"] {
+            place_at(&mut named, tag, 0, late);
+        }
+        assert_eq!(place_at(&mut named, "a", 0, late), Place::Nowhere(Unplaced::TooMany));
+        let scene = Scene { tag: b"a", record: RECORD, captures: &[] };
+        assert_eq!(named.place(EventTime::from_parts(0, 0), &scene, late), file("/l/a.log"));
     }
 }

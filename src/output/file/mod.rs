@@ -28,7 +28,7 @@ use crate::clock;
 use crate::ledger::Reason;
 use crate::lifecycle::StopReceiver;
 
-use append::{AppendError, Manners, Sheet, append_all};
+use append::{Manners, Sheet, Written, append_all};
 use config::Config;
 use plan::Plan;
 use rotate::Stamp;
@@ -88,7 +88,7 @@ impl Courier for Writer {
 
     fn admit(&mut self, mut chunk: Chunk) -> Option<Chunk> {
         let before = chunk.records();
-        let outcome = self.plan.admit(&mut chunk);
+        let outcome = self.plan.admit(&mut chunk, clock::now());
         if let Some((why, refused)) = outcome {
             let gone = before.saturating_sub(chunk.entries.len() as u64);
             chunk.permit.receipt.dropped(refused, Reason::Refused);
@@ -101,7 +101,7 @@ impl Courier for Writer {
     }
 
     fn prepare(&mut self, parcel: &Parcel) -> Flush {
-        let sheets = self.plan.write(&parcel.tag, &parcel.chunks);
+        let sheets = self.plan.write(&parcel.tag, &parcel.chunks, clock::now());
         Flush { sheets, chance: self.chance.u32(..) }
     }
 
@@ -111,21 +111,24 @@ impl Courier for Writer {
         let manners = self.manners;
         let written = spawn_blocking(move || append_all(&sheets, manners, stamp)).await;
         match written {
-            Ok(Ok(bytes)) => Ok(Sent { bytes, refused: 0 }),
-            Ok(Err(error)) => Err(failure(&error)),
+            Ok(Ok(Written { bytes: 0, why: Some(why), .. })) => {
+                Err(Failure { kind: FailureKind::Refused, why: why.to_string() })
+            }
+            Ok(Ok(Written { bytes, refused, why })) => {
+                if let Some(why) = why {
+                    tracing::error!("{}: {refused} records dropped, the first: {why}", self.name);
+                }
+                Ok(Sent { bytes, refused })
+            }
+            // Written again as a whole: nothing of it is there.
+            Ok(Err(error)) => {
+                let kind = FailureKind::Again { after: None, is_ambiguous: false };
+                Err(Failure { kind, why: error.to_string() })
+            }
             Err(error) => {
                 let kind = FailureKind::Again { after: None, is_ambiguous: true };
                 Err(Failure { kind, why: format!("writing failed by a defect: {error}") })
             }
         }
     }
-}
-
-fn failure(error: &AppendError) -> Failure {
-    let kind = if error.is_final() {
-        FailureKind::Refused
-    } else {
-        FailureKind::Again { after: None, is_ambiguous: false }
-    };
-    Failure { kind, why: error.to_string() }
 }

@@ -2,9 +2,11 @@
 //!
 //! Pure. Must not know which folder that is.
 
-/// Longest part of a name that is made of a tag: what is behind it is cut off. Leaves room for the
-/// ending of a rotated file within the 255 bytes that file systems take.
+/// Longest part of a name that is made of a tag, where what is behind it is cut off, or of a record.
+/// Leaves room for the ending of a rotated file within the 255 bytes that file systems take.
 pub const PART_BYTES_MAX: usize = 224;
+/// Linux takes shorter paths than this (`PATH_MAX`, which counts the byte behind the end).
+const PATH_BYTES_LIMIT: usize = 4_096;
 
 /// A tag as a relative path: `/` and `\` part folders, as in Fluent Bit; `.` and `..` become `_`, and
 /// so does every byte but letters, digits, `-`, `_` and `.`.
@@ -31,17 +33,22 @@ pub fn of_tag(tag: &[u8]) -> String {
     name
 }
 
-/// Whether a path may be used whose bytes from `fixed` on come from a record: it goes nowhere back.
+/// Whether a path may be used whose bytes from `fixed` on come from a record: it goes nowhere back,
+/// and it is not too long to exist.
 #[must_use]
 pub fn is_safe_path(path: &[u8], fixed: usize) -> bool {
     let of_record = path.get(fixed..).unwrap_or_default();
     let mut parts = of_record.split(|byte| is_separator(*byte));
+    // A `\` parts nothing on disk.
+    let mut on_disk = of_record.split(|byte| *byte == b'/');
     !path.is_empty()
+        && is_short(path)
+        && on_disk.all(|part| part.len() <= PART_BYTES_MAX)
         && !path.iter().any(u8::is_ascii_control)
         && parts.all(|part| !matches!(part, b"." | b".."))
 }
 
-/// Whether a name that comes from a record is that of one file.
+/// Whether a name that comes from a record is that of one file, and not too long to exist.
 #[must_use]
 pub fn is_safe_file(name: &[u8]) -> bool {
     let is_bad = |byte: &u8| {
@@ -49,7 +56,13 @@ pub fn is_safe_file(name: &[u8]) -> bool {
             || byte.is_ascii_control()
             || matches!(byte, b':' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|')
     };
-    !matches!(name, b"" | b"." | b"..") && !name.iter().any(is_bad)
+    !matches!(name, b"" | b"." | b"..") && name.len() <= PART_BYTES_MAX && !name.iter().any(is_bad)
+}
+
+/// Whether a whole path is short enough to exist.
+#[must_use]
+pub const fn is_short(path: &[u8]) -> bool {
+    path.len() < PATH_BYTES_LIMIT
 }
 
 fn is_separator(byte: u8) -> bool {
@@ -105,6 +118,21 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "a\\b", "a:b", "a*", "a?", "\"", "<", ">", "|", "\x7f"] {
             assert!(!is_safe_file(bad.as_bytes()), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_of_a_record_that_no_file_system_takes_is_not_safe() {
+        let long = |bytes| "x".repeat(bytes);
+        for (bytes, is_safe) in [(PART_BYTES_MAX, true), (PART_BYTES_MAX + 1, false)] {
+            assert_eq!(is_safe_file(long(bytes).as_bytes()), is_safe, "{bytes}");
+            assert_eq!(is_safe_path(format!("/l/{}/a", long(bytes)).as_bytes(), 3), is_safe);
+            let parted = format!("/l/a\\{}", long(bytes - 2));
+            assert_eq!(is_safe_path(parted.as_bytes(), 3), is_safe, "{parted}");
+            let fixed = format!("/{}/a", long(bytes));
+            assert!(is_safe_path(fixed.as_bytes(), fixed.len() - 1), "what is fixed is trusted");
+        }
+        let path = "/xxxxxxx".repeat(PATH_BYTES_LIMIT / 8);
+        assert!(is_safe_path(&path.as_bytes()[1..], 0) && !is_safe_path(path.as_bytes(), 0));
     }
 
     fn stays_within(path: &Path) -> bool {

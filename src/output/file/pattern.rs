@@ -27,8 +27,8 @@ pub enum Unusable {
     /// A field that is not there, or is no text and no number.
     #[error("a field that the name of its file needs is missing")]
     Missing,
-    /// The name would lead elsewhere.
-    #[error("the name of its file is not safe")]
+    /// The name would lead elsewhere, or is longer than a file can have.
+    #[error("the name of its file is not safe or too long")]
     Unsafe,
     /// The time cannot be written so.
     #[error("its time gives no name of a file")]

@@ -5,15 +5,15 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::append::Sheet;
 use super::config::Config;
-use super::destination::{Action, Destination, Named, Place, Unplaced};
+use super::destination::{Action, Destination, Place, Unplaced};
 use super::format::Format;
 use crate::chunk::Chunk;
 use crate::record::tag::Tag;
 use crate::record::template::Scene;
-use crate::record::time::EventTime;
 
 /// How events become lines of files.
 #[derive(Clone, Debug)]
@@ -33,14 +33,14 @@ impl Plan {
 
     /// Takes the events out of a chunk that have no file. Gives the reason of the last of them, and of
     /// how many that is no wish of the configuration; `None`: all have one.
-    pub fn admit(&mut self, chunk: &mut Chunk) -> Option<(Unplaced, u64)> {
+    pub fn admit(&mut self, chunk: &mut Chunk, now: Instant) -> Option<(Unplaced, u64)> {
         let Destination::Named(named) = &mut self.destination else { return None };
         let (mut last, mut refused) = (None, 0);
         let mut whole = Vec::new();
         let mut kept = Vec::with_capacity(chunk.entries.len());
         for (entry, (time, record)) in chunk.entries.entries.iter().zip(chunk.entries.iter()) {
             let record = record_of(chunk, record, &mut whole);
-            match place(named, &chunk.tag, time, record) {
+            match named.admit(time, &scene(&chunk.tag, record), now) {
                 Place::File(_) => kept.push(*entry),
                 Place::Nowhere(why) => {
                     let action = match why {
@@ -58,7 +58,7 @@ impl Plan {
     }
 
     /// The lines of these chunks, by the files they go to, a sheet a file. The same each time.
-    pub fn write(&mut self, tag: &Tag, chunks: &[Chunk]) -> Vec<Sheet> {
+    pub fn write(&mut self, tag: &Tag, chunks: &[Chunk], now: Instant) -> Vec<Sheet> {
         let mut sheets: Vec<Sheet> = Vec::new();
         let mut places: HashMap<PathBuf, usize> = HashMap::new();
         if let Some(path) = self.destination.of_tag(tag.as_bytes()) {
@@ -71,19 +71,23 @@ impl Plan {
                 let place = match &mut self.destination {
                     Destination::Fixed(_) | Destination::OfTag { .. } => 0,
                     // The name is made for each: that is what was asked for.
-                    Destination::Named(named) => match place(named, tag, time, record) {
-                        Place::File(path) => *places.entry(path).or_insert_with_key(|path| {
-                            sheets.push(Sheet { path: path.clone(), ..Sheet::default() });
-                            sheets.len() - 1
-                        }),
-                        // Cannot come: such events were not admitted.
-                        Place::Nowhere(_) => continue,
-                    },
+                    Destination::Named(named) => {
+                        match named.place(time, &scene(tag, record), now) {
+                            Place::File(path) => *places.entry(path).or_insert_with_key(|path| {
+                                let path = path.clone();
+                                sheets.push(Sheet { path, is_named: true, ..Sheet::default() });
+                                sheets.len() - 1
+                            }),
+                            // Cannot come: such events were not admitted.
+                            Place::Nowhere(_) => continue,
+                        }
+                    }
                 };
                 let Some(sheet) = sheets.get_mut(place) else { continue };
                 if sheet.header.is_empty() {
                     self.format.write_header(record, &mut sheet.header);
                 }
+                sheet.records += 1;
                 let lines = &mut sheet.lines;
                 self.format.write(tag.as_bytes(), time, record, self.escape_unicode, lines);
             }
@@ -104,14 +108,15 @@ fn record_of<'a>(chunk: &Chunk, record: &'a [u8], whole: &'a mut Vec<u8>) -> &'a
     whole
 }
 
-fn place(named: &mut Named, tag: &Tag, time: EventTime, record: &[u8]) -> Place {
-    named.place(time, &Scene { tag: tag.as_bytes(), record, captures: &[] })
+fn scene<'a>(tag: &'a Tag, record: &'a [u8]) -> Scene<'a> {
+    Scene { tag: tag.as_bytes(), record, captures: &[] }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::chunk::fixture::{Fields, chunk};
+    use crate::clock;
     use crate::ledger::Account;
     use crate::option::{Options, Policy, section};
     use crate::output::file::config::OPTIONS;
@@ -129,8 +134,9 @@ mod tests {
 
     /// What is written: path, header and lines of each file.
     fn written(plan: &mut Plan, tag: &str, chunks: Vec<Chunk>) -> Vec<(String, String, String)> {
-        let sheets = plan.write(&tag.into(), &chunks);
-        assert_eq!(plan.write(&tag.into(), &chunks), sheets, "the same each time");
+        let now = clock::now();
+        let sheets = plan.write(&tag.into(), &chunks, now);
+        assert_eq!(plan.write(&tag.into(), &chunks, now), sheets, "the same each time");
         chunks.into_iter().for_each(Chunk::delivered);
         let text = |bytes| String::from_utf8(bytes).expect("text");
         let sheets = sheets.into_iter();
@@ -177,7 +183,9 @@ mod tests {
             [("path", "/l/$app"), ("file", "x"), ("format", "plain"), ("fallback_file", "f")];
         let records: &[Fields<'_>] =
             &[&[("app", "a")], &[("app", "b")], &[("app", "a"), ("n", "2")]];
-        let sheets = written(&mut plan(&options), "t", chunks("t", &[records]));
+        let (mut plan, mut chunks) = (plan(&options), chunks("t", &[records]));
+        assert!(plan.admit(&mut chunks[0], clock::now()).is_none());
+        let sheets = written(&mut plan, "t", chunks);
         let lines = "{\"app\":\"a\"}\n{\"app\":\"a\",\"n\":\"2\"}\n";
         let expected = [sheet("/l/a/x", "", lines), sheet("/l/b/x", "", "{\"app\":\"b\"}\n")];
         assert_eq!(sheets, expected);
@@ -194,14 +202,14 @@ mod tests {
             let more = [("on_missing_field", action), ("on_limit_reached", limit)];
             let mut plan = plan(&[&named[..], &more[..]].concat());
             let mut chunk = chunks("t", &[records]).remove(0);
-            let admitted = plan.admit(&mut chunk).map(|(_, refused)| refused);
+            let admitted = plan.admit(&mut chunk, clock::now()).map(|(_, refused)| refused);
             assert_eq!((admitted, chunk.entries.len()), (Some(refused), 2), "{action} {limit}");
             chunk.delivered();
         }
         let all = [("on_missing_field", "fallback"), ("on_limit_reached", "fallback")];
         let mut plan = plan(&[&named[..], &all[..]].concat());
         let mut chunk = chunks("t", &[records]).remove(0);
-        assert!(plan.admit(&mut chunk).is_none() && chunk.entries.len() == 5);
+        assert!(plan.admit(&mut chunk, clock::now()).is_none() && chunk.entries.len() == 5);
         chunk.delivered();
     }
 
@@ -209,7 +217,7 @@ mod tests {
     fn every_record_is_admitted_where_records_name_no_files() {
         let mut plan = plan(&[("file", "x")]);
         let mut chunk = chunks("t", &[&[&[("n", "1")]]]).remove(0);
-        assert!(plan.admit(&mut chunk).is_none());
+        assert!(plan.admit(&mut chunk, clock::now()).is_none());
         chunk.delivered();
     }
 }

@@ -3,7 +3,9 @@
 //! As Fluent Bit writes them (`flb_pack_gelf.c`): five fields have names of their own, all others begin
 //! with `_`, maps become several fields and arrays a text. Unlike there, the text is always JSON (texts
 //! in arrays and extension types are escaped, floats that are no numbers left out), and an event
-//! without `short_message`, which GELF demands, is left out alone.
+//! without `short_message`, which GELF demands, is left out alone. A field in nested maps has all their
+//! keys in its name, so that one record could become thousands of times as long: fields whose names are
+//! too long are left out, and so are those after very many.
 //! Source: <https://go2docs.graylog.org/current/getting_in_log_data/gelf.html>.
 
 use std::collections::HashMap;
@@ -17,6 +19,12 @@ use crate::record::time::EventTime;
 
 /// Containers in each other that are written; what is deeper becomes null.
 const DEPTH_MAX: usize = 128;
+/// Longest name that is made of the keys of nested maps, whose fields have no place with a longer one.
+/// The longest of Kubernetes, an annotation, has 317 bytes behind its map's.
+const NAME_BYTES_MAX: usize = 1_024;
+/// Most bytes of an event that are keys of outer maps, said again for each field in them. As many as a
+/// large record has bytes itself.
+const PREFIXES_BYTES_MAX: usize = 1 << 20;
 /// The names of syslog's severities, each at its number.
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
@@ -61,6 +69,28 @@ enum Field {
     Own,
 }
 
+/// Names of fields in nested maps.
+#[derive(Debug)]
+struct Names {
+    /// Bytes that prefixes may still have.
+    left: usize,
+}
+
+impl Names {
+    /// `prefix_name`; `None`: that is too long, or there were too many.
+    fn nested(&mut self, prefix: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+        if prefix.is_empty() {
+            return Some(name.to_vec());
+        }
+        let prefix_bytes = prefix.len().saturating_add(1);
+        if prefix_bytes.saturating_add(name.len()) > NAME_BYTES_MAX {
+            return None;
+        }
+        self.left = self.left.checked_sub(prefix_bytes)?;
+        Some([prefix, b"_", name].concat())
+    }
+}
+
 impl GelfFormat {
     /// Appends the events of these chunks and says how many were left out because they have no
     /// `short_message`.
@@ -93,17 +123,18 @@ impl GelfFormat {
         out: &mut Vec<u8>,
     ) -> Result<(), NoShortMessage> {
         let (mut has_message, mut has_time) = (false, false);
+        let mut names = Names { left: PREFIXES_BYTES_MAX };
         out.extend_from_slice(br#"{"version":"1.1""#);
         for Pair { key, value } in lasting(record) {
             let Some(name) = text(key).filter(|name| *name != b"id") else { continue };
             match self.field(name) {
                 Field::Known(known) => {
-                    let is_written = field(known, value, out);
+                    let is_written = field(known, value, &mut names, out);
                     has_message |= is_written && known == "short_message";
                     has_time |= is_written && known == "timestamp";
                 }
-                Field::Level => level(value, out),
-                Field::Own => own(name, value, out),
+                Field::Level => level(value, &mut names, out),
+                Field::Own => own(name, value, &mut names, out),
             }
         }
         if !has_time {
@@ -136,10 +167,10 @@ impl GelfFormat {
 
 /// A field under a name that GELF knows; a map is written under names of its own. `false`: not under
 /// that name.
-fn field(name: &str, value: &[u8], out: &mut Vec<u8>) -> bool {
+fn field(name: &str, value: &[u8], names: &mut Names, out: &mut Vec<u8>) -> bool {
     match Reader::new(value).token() {
         Ok(Token::Map(_)) => {
-            flatten(&["_", name].concat().into_bytes(), value, 0, out);
+            flatten(&["_", name].concat().into_bytes(), value, 0, names, out);
             false
         }
         Ok(Token::Nil) | Err(_) => false,
@@ -147,14 +178,14 @@ fn field(name: &str, value: &[u8], out: &mut Vec<u8>) -> bool {
         Ok(Token::F64(number)) if !number.is_finite() => false,
         Ok(_) => {
             key(name.as_bytes(), out);
-            scalar_or_array(value, 0, out);
+            scalar_or_array(value, 0, names, out);
             true
         }
     }
 }
 
 /// A number or a name of syslog; anything else is a field of the record's own.
-fn level(value: &[u8], out: &mut Vec<u8>) {
+fn level(value: &[u8], names: &mut Names, out: &mut Vec<u8>) {
     let number = match Reader::new(value).token() {
         Ok(Token::UInt(number)) => Some(number),
         Ok(Token::Str([digit @ b'0'..=b'7'])) => Some(u64::from(digit - b'0')),
@@ -172,40 +203,40 @@ fn level(value: &[u8], out: &mut Vec<u8>) {
         }
         (None, Ok(Token::Str(_))) => {
             key(b"level", out);
-            scalar_or_array(value, 0, out);
+            scalar_or_array(value, 0, names, out);
         }
-        (None, _) => own(b"level", value, out),
+        (None, _) => own(b"level", value, names, out),
     }
 }
 
 /// A field of the record's own: `_name`.
-fn own(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+fn own(name: &[u8], value: &[u8], names: &mut Names, out: &mut Vec<u8>) {
     let name = [b"_", name].concat();
     match Reader::new(value).token() {
-        Ok(Token::Map(_)) => flatten(&name, value, 0, out),
+        Ok(Token::Map(_)) => flatten(&name, value, 0, names, out),
         Ok(Token::Nil) | Err(_) => {}
         Ok(Token::F32(number)) if !number.is_finite() => {}
         Ok(Token::F64(number)) if !number.is_finite() => {}
         Ok(_) => {
             key(&name, out);
-            scalar_or_array(value, 0, out);
+            scalar_or_array(value, 0, names, out);
         }
     }
 }
 
 /// The pairs of a map as fields `prefix_key`.
-fn flatten(prefix: &[u8], value: &[u8], depth: usize, out: &mut Vec<u8>) {
+fn flatten(prefix: &[u8], value: &[u8], depth: usize, names: &mut Names, out: &mut Vec<u8>) {
     if depth > DEPTH_MAX {
         return;
     }
     for Pair { key: name, value } in lasting(value) {
-        let Some(name) = map::text(name) else { continue };
-        let name = [prefix, b"_", name].concat();
+        let name = map::text(name).and_then(|name| names.nested(prefix, name));
+        let Some(name) = name else { continue };
         match Reader::new(value).token() {
-            Ok(Token::Map(_)) => flatten(&name, value, depth + 1, out),
+            Ok(Token::Map(_)) => flatten(&name, value, depth + 1, names, out),
             Ok(_) => {
                 key(&name, out);
-                scalar_or_array(value, depth, out);
+                scalar_or_array(value, depth, names, out);
             }
             Err(_) => {}
         }
@@ -225,7 +256,7 @@ fn plain(name: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A number as it is, anything else as a text.
-fn scalar_or_array(value: &[u8], depth: usize, out: &mut Vec<u8>) {
+fn scalar_or_array(value: &[u8], depth: usize, names: &mut Names, out: &mut Vec<u8>) {
     // Writing to a `Vec` cannot fail.
     let _ = match Reader::new(value).token() {
         Ok(Token::UInt(number)) => write!(out, "{number}"),
@@ -239,7 +270,7 @@ fn scalar_or_array(value: &[u8], depth: usize, out: &mut Vec<u8>) {
         }
         Ok(Token::Bool(_) | Token::Ext(..) | Token::Array(_) | Token::Map(_)) => {
             let mut text = Vec::new();
-            words(&mut Reader::new(value), b"", depth, &mut text);
+            words(&mut Reader::new(value), b"", depth, names, &mut text);
             json::write_string(&text, true, out);
             Ok(())
         }
@@ -247,7 +278,13 @@ fn scalar_or_array(value: &[u8], depth: usize, out: &mut Vec<u8>) {
 }
 
 /// A value as it stands within a text: `1, x, k=v k2=v2`.
-fn words(reader: &mut Reader<'_>, prefix: &[u8], depth: usize, out: &mut Vec<u8>) {
+fn words(
+    reader: &mut Reader<'_>,
+    prefix: &[u8],
+    depth: usize,
+    names: &mut Names,
+    out: &mut Vec<u8>,
+) {
     if depth > DEPTH_MAX {
         let _ = reader.skip_value();
         return;
@@ -273,24 +310,31 @@ fn words(reader: &mut Reader<'_>, prefix: &[u8], depth: usize, out: &mut Vec<u8>
                 if place > 0 {
                     out.extend_from_slice(b", ");
                 }
-                words(reader, b"", depth + 1, out);
+                words(reader, b"", depth + 1, names, out);
             }
             Ok(())
         }
         Ok(Token::Map(pairs)) => {
-            map_words(reader, pairs, prefix, depth, out);
+            map_words(reader, pairs, prefix, depth, names, out);
             Ok(())
         }
         Err(_) => Ok(()),
     };
 }
 
-fn map_words(reader: &mut Reader<'_>, pairs: u32, prefix: &[u8], depth: usize, out: &mut Vec<u8>) {
+fn map_words(
+    reader: &mut Reader<'_>,
+    pairs: u32,
+    prefix: &[u8],
+    depth: usize,
+    names: &mut Names,
+    out: &mut Vec<u8>,
+) {
     let mut is_first = true;
     for _ in 0..pairs {
         let Some(Pair { key, value }) = map::next_pair(reader) else { return };
-        let Some(name) = map::text(key) else { continue };
-        let name = if prefix.is_empty() { name.to_vec() } else { [prefix, b"_", name].concat() };
+        let name = map::text(key).and_then(|name| names.nested(prefix, name));
+        let Some(name) = name else { continue };
         if !std::mem::replace(&mut is_first, false) {
             out.push(b' ');
         }
@@ -298,7 +342,7 @@ fn map_words(reader: &mut Reader<'_>, pairs: u32, prefix: &[u8], depth: usize, o
             plain(&name, out);
             out.push(b'=');
         }
-        words(&mut Reader::new(value), &name, depth + 1, out);
+        words(&mut Reader::new(value), &name, depth + 1, names, out);
     }
 }
 
@@ -451,6 +495,54 @@ mod tests {
             "\n"
         );
         assert_eq!(text, expected);
+    }
+
+    /// A record with a field `m` with `leaves` numbers in maps within each other, once as a map and
+    /// once within an array; all keys but the last have `key_bytes` bytes.
+    fn nested(key_bytes: usize, maps: usize, leaves: u32) -> Value {
+        let key = vec![b'k'; key_bytes];
+        let text = line(|writer| {
+            pairs(writer, 2);
+            for name in [b"m", b"l"] {
+                writer.str(name);
+                if name == b"l" {
+                    writer.array_header(1);
+                }
+                for _ in 0..maps {
+                    writer.map_header(1);
+                    writer.str(&key);
+                }
+                writer.map_header(leaves);
+                for leaf in 0..leaves {
+                    writer.str(leaf.to_string().as_bytes());
+                    writer.uint(1);
+                }
+            }
+        });
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    #[test]
+    fn fields_whose_names_are_too_long_are_left_out() {
+        // `_m_`, a key, `_0`; in an array, the key and `_0`.
+        let of = |bytes: usize| {
+            let read = nested(bytes, 1, 1);
+            let fields = read.as_object().expect("a map").len() - 4;
+            (fields, read["_l"].as_str().expect("a text").len())
+        };
+        assert_eq!(of(NAME_BYTES_MAX - 5), (1, NAME_BYTES_MAX - 3 + 2));
+        assert_eq!(of(NAME_BYTES_MAX - 4), (0, NAME_BYTES_MAX - 2 + 2));
+        assert_eq!(of(NAME_BYTES_MAX - 2), (0, NAME_BYTES_MAX + 2));
+        assert_eq!(of(NAME_BYTES_MAX - 1), (0, 0));
+    }
+
+    #[test]
+    fn a_record_with_very_many_fields_in_nested_maps_stays_of_its_own_size() {
+        let leaves = 50_000;
+        let read = nested(100, 9, leaves);
+        let bytes = read.to_string().len();
+        assert!(bytes < 2 * PREFIXES_BYTES_MAX, "{bytes}");
+        assert!(bytes > PREFIXES_BYTES_MAX, "{bytes}");
     }
 
     #[test]

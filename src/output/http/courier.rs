@@ -2,9 +2,10 @@
 //!
 //! Must not know when anything is sent.
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::answer::{Answer, Verdict};
@@ -19,6 +20,9 @@ use crate::output::dispatch::{FailureKind, Parcel};
 use crate::record::chunk::Entries;
 use crate::record::tag::Tag;
 
+/// Credentials that are not taken are forgotten this often at most: whoever gives them is not to be
+/// asked at each request where it is a permission that is missing.
+const FORGET_PAUSE: Duration = Duration::from_secs(60);
 /// A status that says that the server took nothing, other than most of 5xx.
 const UNAVAILABLE: u16 = 503;
 
@@ -44,6 +48,24 @@ pub(super) struct Signer {
     /// Path and query.
     pub(super) target: String,
     pub(super) identity: Identity,
+    /// When credentials were last forgotten.
+    pub(super) forgotten: Forgotten,
+}
+
+/// When credentials were last forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten(Mutex<Option<Instant>>);
+
+impl Forgotten {
+    /// Whether they may be forgotten now, which they are then.
+    fn again(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| now.saturating_duration_since(last) >= FORGET_PAUSE);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
 }
 
 /// Why there is no answer.
@@ -157,30 +179,42 @@ impl HttpCourier {
     }
 
     /// Sends a request, signed if that is asked for. Where credentials are refused that were known
-    /// for a while, others are asked for, and the request is sent once more.
+    /// for a while, others are asked for, and the request is sent once more; but not where that was
+    /// done a moment ago and gave the same.
     async fn ask(&self, request: Request) -> Result<Answer, AskError> {
         let Some(signer) = &self.signer else { return Ok(self.client.send(request).await?) };
-        let (signed, were_known) = self.signed(signer, request.clone()).await?;
+        let now: SystemTime = UNIX_EPOCH + clock::unix_now();
+        let (used, were_known) = signer.identity.credentials(now).await?;
+        let signed = self.signed(signer, request.clone(), &used, now)?;
         let answer = self.client.send(signed).await?;
         if !(answer.is_unauthorised() && were_known) {
             return Ok(answer);
         }
-        signer.identity.forget().await;
-        let (signed, _) = self.signed(signer, request).await?;
+        let is_forgotten = signer.forgotten.again(clock::now());
+        if is_forgotten {
+            signer.identity.forget().await;
+        }
+        let now: SystemTime = UNIX_EPOCH + clock::unix_now();
+        let (others, _) = signer.identity.credentials(now).await?;
+        // Another request may have got others meanwhile.
+        if !is_forgotten && others == used {
+            return Ok(answer);
+        }
+        let signed = self.signed(signer, request, &others, now)?;
         Ok(self.client.send(signed).await?)
     }
 
-    async fn signed(
+    fn signed(
         &self,
         signer: &Signer,
         mut request: Request,
-    ) -> Result<(Request, bool), AskError> {
-        let now: SystemTime = UNIX_EPOCH + clock::unix_now();
-        let (credentials, were_known) = signer.identity.credentials(now).await?;
+        credentials: &Credentials,
+        now: SystemTime,
+    ) -> Result<Request, SignError> {
         let method = self.client.method();
         let signed = Signed { method, target: &signer.target, body: &request.body };
-        sign(&mut request.headers, signed, &signer.aws, &credentials, now)?;
-        Ok((request, were_known))
+        sign(&mut request.headers, signed, &signer.aws, credentials, now)?;
+        Ok(request)
     }
 }
 
@@ -190,5 +224,20 @@ impl AskError {
             Self::Send(error) => error.is_ambiguous(),
             Self::Credentials(_) | Self::Sign(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_forgotten_at_most_once_a_minute() {
+        let (forgotten, start) = (Forgotten::default(), clock::now());
+        let at = |millis| forgotten.again(start + Duration::from_millis(millis));
+        assert_eq!(
+            [0, 0, 59_999, 60_000, 119_999, 120_000].map(at),
+            [true, false, false, true, false, true]
+        );
     }
 }

@@ -30,7 +30,7 @@ use crate::tls::TlsError;
 
 use client::Client;
 use config::{Aws, Config, host_header};
-use courier::{HttpCourier, Signer};
+use courier::{Forgotten, HttpCourier, Signer};
 use dial::Dial;
 use request::Composer;
 
@@ -94,7 +94,8 @@ impl Http {
             None => None,
             Some(aws) => {
                 let identity = Identity::connect(identity(aws, keys)).await?;
-                Some(Arc::new(Signer { aws: aws.clone(), target: config.target.clone(), identity }))
+                let (aws, target) = (aws.clone(), config.target.clone());
+                Some(Arc::new(Signer { aws, target, identity, forgotten: Forgotten::default() }))
             }
         };
         let client = Client::new(&config, Dial::new(&config)?, uri(&config)?);

@@ -4,9 +4,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::destination::{Action, Destination, Named};
+use super::destination::{Action, Destination, Known, Named};
 use super::format::{Delimiter, Format};
 use super::pattern::Pattern;
 use super::template::LineTemplate;
@@ -175,7 +174,7 @@ fn destination(options: &mut Options) -> Option<Destination> {
     let files_max = options.integer("max_dynamic_files").filter(|count| *count > 0);
     let folder = pattern(options, "path", path);
     let file = pattern(options, "file", file);
-    let known = Arc::default();
+    let known = Known::default();
     let named = Named { folder, file, missing, beyond, files_max, known };
     (!options.is_refused()).then(|| Destination::Named(Box::new(named)))
 }

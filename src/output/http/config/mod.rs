@@ -157,6 +157,8 @@ enum Refusal {
     SourceAddress,
     #[error("is no name of a header, expected letters, digits and dashes")]
     HeaderName,
+    #[error("follows from the request, expected another header's name, such as X-Tag")]
+    HeaderTag,
     #[error("more than {max} headers, leave some out")]
     Headers { max: usize },
 }
@@ -265,6 +267,8 @@ fn header_tag(options: &mut Options) -> Option<String> {
     let name = options.text("header_tag")?;
     if !header::is_name(&name) {
         options.refuse("header_tag", Fault::invalid(Refusal::HeaderName));
+    } else if header::is_framing(&name) || name.eq_ignore_ascii_case("host") {
+        options.refuse("header_tag", Fault::invalid(Refusal::HeaderTag));
     }
     Some(name)
 }

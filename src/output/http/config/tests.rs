@@ -169,6 +169,9 @@ fn a_header_that_cannot_be_sent_is_told_of_and_never_its_value() {
 fn the_tag_may_be_a_header() {
     assert_eq!(config(&[("header_tag", "X-Tag")]).header_tag.as_deref(), Some("X-Tag"));
     assert!(refused(&[("header_tag", "X Tag")]).contains("is no name of a header"));
+    for name in ["Host", "content-length", "Transfer-Encoding", "Connection"] {
+        assert!(refused(&[("header_tag", name)]).contains("follows from the request"), "{name}");
+    }
 }
 
 #[test]
