@@ -22,6 +22,8 @@ pub(super) struct Context {
     pub(super) hostname: Option<String>,
     /// The files that filters run.
     pub(super) scripts: Scripts,
+    /// Whether the configuration is another machine's.
+    pub(super) is_elsewhere: bool,
     /// The files of nodes that outputs name.
     pub(super) upstreams: Upstreams,
 }
@@ -40,6 +42,7 @@ impl Context {
             tz: environment.get("TZ").map(str::to_owned),
             hostname: environment.get("HOSTNAME").map(str::to_owned),
             scripts: Scripts::default(),
+            is_elsewhere: false,
             upstreams: Upstreams::default(),
         }
     }

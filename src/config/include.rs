@@ -39,6 +39,11 @@ pub trait Files {
     ///
     /// There is no such folder.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// Whether they are another machine's, which has more of them than is known here.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 /// The files of the machine.

@@ -177,6 +177,9 @@ impl Builder<'_> {
             return;
         };
         let mut options = read(section, plugin.tables());
+        if self.context.is_elsewhere {
+            options.set_elsewhere();
+        }
         let default_name = format!("{}.{index}", plugin.name());
         let kind = kinds::input(plugin, &mut options, &self.registries());
         if options.text("storage.type").as_deref() == Some("filesystem") {

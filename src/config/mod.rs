@@ -241,6 +241,7 @@ pub fn load_with(
     let raw = source.take();
     let mut sections = expand::expand(raw.sections, &raw.variables, environment, source.report);
     let mut context = context::Context::new(environment);
+    context.is_elsewhere = files.is_elsewhere();
     let service = meaning::service(&mut sections, &context, source.report);
     let definitions = definitions::read(&service.options, main, &mut source);
     let definitions = expand::expand(definitions, &raw.variables, environment, source.report);

@@ -86,7 +86,9 @@ impl Config {
     /// Reads the options and the files they name; `None` after a problem was reported.
     pub fn from_options(options: &mut Options) -> Option<Self> {
         let tls = ServerSettings::from_options(options);
-        if let Some(Some(settings)) = &tls {
+        if let Some(Some(settings)) = &tls
+            && !options.is_elsewhere()
+        {
             settings.verify(options);
         }
         Self::in_the_clear(options).and_then(|config| Some(Self { tls: tls?, ..config }))

@@ -56,6 +56,7 @@ pub struct Options {
     place: Place,
     tables: Vec<Table>,
     pub(super) found: Vec<Found>,
+    is_elsewhere: bool,
     report: Report,
 }
 
@@ -76,12 +77,24 @@ impl Options {
     pub fn read(section: Section, own: Table, shared: &[Table], policy: Policy) -> Self {
         let tables = std::iter::once(own).chain(shared.iter().copied()).collect();
         let Section { title, place, settings } = section;
+        let found = Vec::new();
         let mut options =
-            Self { title, place, tables, found: Vec::new(), report: Report::default() };
+            Self { title, place, tables, found, is_elsewhere: false, report: Report::default() };
         for setting in settings {
             options.take(setting, own, policy);
         }
         options
+    }
+
+    /// These are options of another machine: what files they name is not to be looked at here.
+    pub fn set_elsewhere(&mut self) {
+        self.is_elsewhere = true;
+    }
+
+    /// Whether these are options of another machine.
+    #[must_use]
+    pub const fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     fn take(&mut self, setting: Setting, own: Table, policy: Policy) {

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -83,8 +84,8 @@ impl ClientSettings {
             .with_protocol_versions(self.versions.supported())?;
         let verifier: Arc<dyn ServerCertVerifier> = match &self.check {
             Check::Nothing => Arc::new(AnyCertificate::new(provider)),
-            Check::Chain(authorities) => Arc::new(AnyName(verifier(authorities, provider)?)),
-            Check::Name(authorities) => verifier(authorities, provider)?,
+            Check::Chain(authorities) => Arc::new(Verifier::new(authorities, false, provider)?),
+            Check::Name(authorities) => Arc::new(Verifier::new(authorities, true, provider)?),
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Arc::new(match &self.identity {
@@ -114,10 +115,41 @@ impl Check {
     }
 }
 
-fn verifier(
-    authorities: &Authorities,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+/// What the TLS library says of a certificate that may sign others, where a server shows it as its
+/// own. Of all there is to check only the time comes before that.
+const SHOWN_AUTHORITY: &str = "CaUsedAsEndEntity";
+
+/// Takes certificates of the authorities, and those of the authorities that options name: who has
+/// the key of one of these could give itself any other. `openssl req -x509` makes such a certificate,
+/// and OpenSSL takes it.
+#[derive(Debug)]
+struct Verifier {
+    chain: Arc<WebPkiServerVerifier>,
+    named: RootCertStore,
+    checks_name: bool,
+}
+
+impl Verifier {
+    fn new(
+        authorities: &Authorities,
+        checks_name: bool,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let roots = Arc::new(roots(authorities)?);
+        let named = if authorities.is_none() { RootCertStore::empty() } else { (*roots).clone() };
+        let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build()?;
+        Ok(Self { chain, named, checks_name })
+    }
+
+    /// Whether it is one of the authorities that options name, by its name and key.
+    fn is_named(&self, certificate: &CertificateDer<'_>) -> bool {
+        let mut shown = RootCertStore::empty();
+        shown.add(certificate.clone().into_owned()).is_ok()
+            && shown.roots.iter().all(|shown| self.named.roots.contains(shown))
+    }
+}
+
+fn roots(authorities: &Authorities) -> Result<RootCertStore, TlsError> {
     let roots = if authorities.is_none() {
         let mut roots = RootCertStore::empty();
         // What of the system cannot be read does not keep the rest from being trusted.
@@ -129,14 +161,10 @@ fn verifier(
     if roots.is_empty() {
         return Err(TlsError::NoAuthorities);
     }
-    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
+    Ok(roots)
 }
 
-/// Takes certificates of the authorities for any name.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -145,13 +173,21 @@ impl ServerCertVerifier for AnyName {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let found =
-            self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        // The name is looked at last: whoever fails there has passed all else.
+        let (chain, name) = (&self.chain, server_name);
+        let found = chain.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
         match found {
+            // The name is looked at last: whoever fails there has passed all else.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
+            Err(Error::InvalidCertificate(CertificateError::Other(error)))
+                if error.to_string() == SHOWN_AUTHORITY && self.is_named(end_entity) =>
+            {
+                if self.checks_name {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             found => found,
         }
     }
@@ -162,7 +198,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.chain.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -171,11 +207,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.chain.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.chain.supported_verify_schemes()
     }
 }
 

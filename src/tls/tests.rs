@@ -208,6 +208,36 @@ fn a_server_of_other_authorities_is_refused_unless_nothing_is_checked() {
 }
 
 #[test]
+fn a_server_may_show_the_very_authority_that_is_named_while_it_is_valid_and_by_its_name() {
+    let made = Made::new();
+    // As `openssl req -x509` makes it.
+    let own = |until: i32| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let pem = params.self_signed(&key).unwrap().pem();
+        let certificate = made.write(&format!("{until}.pem"), &pem);
+        let key = made.write(&format!("{until}.key"), &key.serialize_pem());
+        let lines = [("tls", "on"), ("tls.crt_file", &*certificate), ("tls.key_file", &*key)];
+        (server(&lines).unwrap().unwrap(), certificate)
+    };
+    let (valid, ca) = own(2999);
+    let named = [("tls.ca_file", &*ca), ("tls.verify_hostname", "on")];
+    assert!(converse(&connecting(&named[..1]), &valid, "other.test").is_ok());
+    assert!(converse(&connecting(&named), &valid, "localhost").is_ok());
+    let refusal = converse(&connecting(&named), &valid, "other.test").unwrap_err();
+    assert!(refusal.contains("not valid for name"), "{refusal}");
+    let others = connecting(&[("tls.ca_file", &made.named("ca.pem"))]);
+    let refusal = converse(&others, &valid, "localhost").unwrap_err();
+    assert!(refusal.contains("CaUsedAsEndEntity"), "{refusal}");
+    let (expired, ca) = own(2001);
+    let refusal =
+        converse(&connecting(&[("tls.ca_file", &ca)]), &expired, "localhost").unwrap_err();
+    assert!(refusal.contains("expired"), "{refusal}");
+}
+
+#[test]
 fn the_authorities_may_be_the_files_of_a_folder() {
     let (made, other) = (Made::new(), Made::new());
     let folder = made.path("authorities");

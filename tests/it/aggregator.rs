@@ -196,7 +196,7 @@ async fn an_aggregator_that_hangs_is_left_out_and_comes_back() {
 }
 
 #[test]
-fn the_task_definition_of_the_documents_is_accepted_with_its_upstream_file() {
+fn the_task_definitions_of_the_documents_are_accepted_with_the_files_beside_them() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/aggregator");
     let file = |name: &str| folder.join(name).display().to_string();
     let (task, upstream) = (file("sidecar-task.json"), file("upstream.conf"));
@@ -204,5 +204,9 @@ fn the_task_definition_of_the_documents_is_accepted_with_its_upstream_file() {
     let own = file("sidecar.conf");
     let arguments = ["check", &task, "--external", &own, "--external", &external];
     let (status, stdout, stderr) = outcome(arguments);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    // Its certificate and key are in its image, and nowhere here.
+    let (task, own) = (file("aggregator-task.json"), file("aggregator.conf"));
+    let (status, stdout, stderr) = outcome(["check", &task, "--external", &own]);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
 }

@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "src/output/forward/config/",
     "src/output/forward/frame.rs",
     "src/output/forward/load.rs",
+    "src/output/forward/progress.rs",
     "src/filter/aws/",
     "src/filter/ecs/",
     "src/filter/checklist/",

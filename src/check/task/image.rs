@@ -94,6 +94,10 @@ impl Files for Image {
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         self.files.list(folder)
     }
+
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
 }
 
 /// The variables of the router's container, and the names of those that hold secrets.

@@ -70,6 +70,9 @@ pub(super) enum PeerError {
     /// The ack is none.
     #[error("{0}")]
     Ack(#[from] AckError),
+    /// There is no connection in place of one that was kept and ended when it was written to.
+    #[error("{0}, after a kept connection ended while records were sent on it")]
+    NotReplaced(Box<Self>),
 }
 
 impl PeerError {
@@ -106,18 +109,26 @@ impl Connection {
         }
     }
 
-    /// Sends a frame and waits for all that answers it.
+    /// Sends a frame and waits for all that answers it, both within one limit.
     pub(super) async fn exchange(
         &mut self,
         frame: &Frame,
         limit: Duration,
     ) -> Result<(), PeerError> {
         self.uses = self.uses.saturating_add(1);
-        let written = timeout(limit, self.write(&frame.bytes)).await;
-        written.map_err(|_| PeerError::WriteTimeout(limit))??;
-        for id in &frame.acks {
-            let acked = timeout(limit, self.acknowledged(id)).await;
-            acked.map_err(|_| PeerError::AckTimeout(limit))??;
+        let mut is_written = false;
+        let answered = timeout(limit, async {
+            self.write(&frame.bytes).await?;
+            is_written = true;
+            for id in &frame.acks {
+                self.acknowledged(id).await?;
+            }
+            Ok::<_, PeerError>(())
+        });
+        match answered.await {
+            Ok(answered) => answered?,
+            Err(_) if is_written => return Err(PeerError::AckTimeout(limit)),
+            Err(_) => return Err(PeerError::WriteTimeout(limit)),
         }
         // Nobody says that it arrived, but the node may have said already that nothing does.
         if frame.acks.is_empty() && !self.is_open().await {

@@ -2,7 +2,7 @@
 //!
 //! They share the memory of the chunks they came in. Not known here: how they are written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::chunk::{Chunk, write_with};
 use crate::record::chunk::Entries;
@@ -32,6 +32,13 @@ pub struct Position {
     entry: usize,
 }
 
+/// The chunks of a load up to a place, known by their memory. Keeps none of their records.
+#[derive(Clone, Debug)]
+pub(super) struct Prefix {
+    tag: Tag,
+    parts: Vec<Weak<Entries>>,
+}
+
 /// A record of a load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
@@ -51,6 +58,15 @@ impl Load {
         Self { tag: tag.clone(), parts: chunks.iter().map(part).collect() }
     }
 
+    /// The chunks up to `at`.
+    pub(super) fn prefix(&self, at: Position) -> Prefix {
+        let parts = self.parts.iter().take(at.part.saturating_add(1));
+        Prefix {
+            tag: self.tag.clone(),
+            parts: parts.map(|part| Arc::downgrade(&part.entries)).collect(),
+        }
+    }
+
     /// The record behind `at`, and the place behind it.
     pub(super) fn next(&self, at: Position) -> Option<(Record<'_>, Position)> {
         let Position { mut part, mut entry } = at;
@@ -62,6 +78,21 @@ impl Load {
             }
             (part, entry) = (part + 1, 0);
         }
+    }
+}
+
+impl Prefix {
+    /// Whether the load begins with these very chunks.
+    pub(super) fn begins(&self, load: &Load) -> bool {
+        let is_same = |(own, part): (&Weak<_>, &Part)| own.as_ptr() == Arc::as_ptr(&part.entries);
+        self.tag == load.tag
+            && self.parts.len() <= load.parts.len()
+            && self.parts.iter().zip(&load.parts).all(is_same)
+    }
+
+    /// Whether somebody still has its chunks.
+    pub(super) fn is_held(&self) -> bool {
+        self.parts.iter().all(|part| part.strong_count() > 0)
     }
 }
 

@@ -4,7 +4,7 @@
 //! wants them, its connection sends them, and the node's ack, if it is asked for one, or the write
 //! settles what is owed for them. A parcel that a node does not take is offered to the others at
 //! once, from the first record on that was not acknowledged; only what none of them takes is a
-//! failure of the output. Must not know what a peer does with records.
+//! failure of the output, and [`progress`] knows where it goes on. Must not know what a peer does with records.
 
 pub mod ack;
 pub mod balance;
@@ -13,6 +13,7 @@ mod connection;
 pub mod frame;
 pub mod load;
 mod peer;
+mod progress;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,8 +30,9 @@ use crate::lifecycle::StopReceiver;
 use balance::{Balance, Change, Tried};
 use config::{Address, Config};
 use connection::PeerError;
-use load::{Load, Position};
+use load::Load;
 use peer::Peer;
+use progress::Progress;
 
 /// Least time between two looks at connections that nobody uses.
 const SWEEP_MIN: Duration = Duration::from_secs(1);
@@ -54,6 +56,7 @@ struct Shared {
     name: String,
     peers: Vec<Peer>,
     turns: Mutex<Turns>,
+    progress: Mutex<Progress>,
 }
 
 #[derive(Debug)]
@@ -82,7 +85,8 @@ impl Forward {
         }
         let chance = Rng::with_seed(settings.seed);
         let turns = Mutex::new(Turns { balance: Balance::new(peers.len()), chance });
-        let shared = Shared { name: around.counters.name.clone(), peers, turns };
+        let name = around.counters.name.clone();
+        let shared = Shared { name, peers, turns, progress: Mutex::default() };
         Ok(Self { shared: Arc::new(shared), settings, around })
     }
 
@@ -109,7 +113,7 @@ impl Courier for Nodes {
     }
 
     async fn send(self, load: Load) -> Result<Sent, Failure> {
-        let (mut tried, mut at) = (Tried::default(), Position::default());
+        let (mut tried, mut at) = (Tried::default(), self.0.progress().take(&load));
         let (mut is_ambiguous, mut why) = (false, Vec::new());
         let mut bytes = 0;
         while let Some((node, peer)) = self.0.pick(&mut tried) {
@@ -125,6 +129,7 @@ impl Courier for Nodes {
                 }
             }
         }
+        self.0.progress().keep(&load, at);
         let more = why.len().saturating_sub(TOLD_MAX);
         why.truncate(TOLD_MAX);
         let mut why = why.join("; ");
@@ -138,6 +143,10 @@ impl Courier for Nodes {
 impl Shared {
     fn turns(&self) -> MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pick(&self, tried: &mut Tried) -> Option<(usize, &Peer)> {

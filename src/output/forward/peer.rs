@@ -48,21 +48,26 @@ impl Peer {
     ) -> Result<(), PeerError> {
         let mut kept = self.take(clock::now()).await;
         let was_kept = kept.is_some();
-        let mut is_first = true;
+        let (mut is_first, mut was_sent) = (true, false);
         while let Some(frame) = self.node.format.frame(load, *at) {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => self.open().await?,
+                None => self.open().await.map_err(|error| match was_sent {
+                    true => PeerError::NotReplaced(Box::new(error)),
+                    false => error,
+                })?,
             };
             match connection.exchange(&frame, self.net.answer_timeout).await {
                 Ok(()) => {
                     *bytes += frame.bytes.len() as u64;
                     *at = frame.next;
+                    was_sent = false;
                     kept = self.used(connection).await;
                 }
                 // The node may have closed it just now; another may work.
                 Err(error) if was_kept && is_first && error.is_end() => {
                     tracing::debug!("{}: a connection that was kept: {error}", self.title());
+                    was_sent = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -103,9 +108,12 @@ impl Peer {
             (Address::Unix(path), _) => {
                 Box::new(UnixStream::connect(path).await.map_err(|error| failed(&error))?)
             }
-            (Address::Tcp { .. }, Some(connector)) => {
-                Box::new(connector.connect().await.map_err(|error| failed(&error))?)
-            }
+            (Address::Tcp { .. }, Some(connector)) => Box::new(
+                connector
+                    .connect(self.net.connect_timeout)
+                    .await
+                    .map_err(|error| failed(&error))?,
+            ),
             (Address::Tcp { .. }, None) => return Err(failed(&"no connector")),
         };
         Ok(Connection::new(wire, clock::now()))

@@ -155,6 +155,72 @@ async fn a_node_that_is_silent_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn the_acks_of_a_frame_have_one_limit() {
+    let fake = Fake::new().await;
+    let port = fake.port();
+    let lines = [("port", &*port), ACK, ("tag", "$a"), ("net.io_timeout", "0.2")];
+    let nodes = output(config(&lines, &[]));
+    // Each ack comes in time, if one counts from the last; all of them together do not.
+    let slowly = async {
+        let (mut socket, _) = fake.0.accept().await.expect("a connection");
+        let mut decoder = Decoder::new(DecodeOptions::default());
+        let (mut buffer, mut items) = (BytesMut::new(), Vec::new());
+        let now = EventTime::from_nanos(0);
+        while items.len() < 20 {
+            socket.read_buf(&mut buffer).await.expect("readable");
+            while decoder.decode(&mut buffer, now, &mut items).expect("frames") == Progress::More {}
+        }
+        for item in items {
+            let Item::Ack(ack) = item else { continue };
+            sleep(Duration::from_millis(50)).await;
+            let _ = socket.write_all(&ack).await;
+        }
+        socket
+    };
+    let (sent, _socket) = tokio::join!(nodes.send(load(10)), slowly);
+    let failure = sent.expect_err("half a second of acks");
+    assert!(failure.why.ends_with("no ack within 0.2 s (net.io_timeout)"), "{}", failure.why);
+}
+
+#[tokio::test]
+async fn what_was_sent_on_a_kept_connection_may_have_arrived_though_none_replaces_it() {
+    let fake = Fake::new().await;
+    let port = fake.port();
+    let nodes = output(config(&[("port", &port), ACK], &[]));
+    let answering = async {
+        let (mut socket, _) = fake.0.accept().await.expect("a connection");
+        answer(&mut socket, 1, |ack| ack).await;
+        let fake = fake;
+        // Nobody else is let in, and the second frame is read but not answered.
+        drop(fake);
+        answer(&mut socket, 1, |_| Vec::new()).await
+    };
+    let sending = async {
+        nodes.clone().send(load(1)).await.expect("an ack");
+        nodes.clone().send(load(1)).await.expect_err("no ack")
+    };
+    let (records, failure) = tokio::join!(answering, sending);
+    assert_eq!(records, 1);
+    assert!(failure.why.contains("cannot connect: "), "{}", failure.why);
+    assert_eq!(failure.kind, FailureKind::Again { after: None, is_ambiguous: true });
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_not_sent_again_when_the_parcel_comes_again() {
+    let fake = Fake::new().await;
+    let port = fake.port();
+    let nodes = output(config(&[("port", &port), ACK, ("tag", "$a")], &[]));
+    let parcel = load(frame::MESSAGES_UNACKED_MAX * 5 / 2);
+    let (sent, _) =
+        tokio::join!(nodes.clone().send(parcel.clone()), fake.answer(frame::MESSAGES_UNACKED_MAX));
+    assert!(sent.is_err(), "the node went away");
+    let rest = frame::MESSAGES_UNACKED_MAX * 3 / 2;
+    let (sent, records) = tokio::join!(nodes.send(parcel), fake.answer(rest));
+    assert!(sent.is_ok());
+    assert_eq!(records, rest);
+}
+
+#[tokio::test]
 async fn where_nobody_listens_nothing_can_have_arrived() {
     let fake = Fake::new().await;
     let port = fake.port();

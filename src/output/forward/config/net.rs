@@ -20,12 +20,16 @@ pub const OPTIONS: Table = &[
     Row::new(
         "net.io_timeout",
         Kind::Seconds,
-        "Longest time to write, and to wait for an answer, 0 for 60 s",
+        "Longest time to write and wait for the answer, 0 for 60 s",
     )
     .or("0"),
     Row::new("net.keepalive", Kind::Bool, "Whether connections are used again").or("true"),
-    Row::new("net.keepalive_idle_timeout", Kind::Seconds, "Time an unused connection stays open")
-        .or("30"),
+    Row::new(
+        "net.keepalive_idle_timeout",
+        Kind::Seconds,
+        "Time an unused connection stays open, 0 to use none again",
+    )
+    .or("30"),
     Row::new(
         "net.keepalive_max_recycle",
         Kind::Integer { min: 0, max: 1_000_000_000 },
@@ -67,11 +71,12 @@ pub const OPTIONS: Table = &[
 pub struct Net {
     /// Whether a connection is used again.
     pub keepalive: bool,
-    /// How long one may be unused.
+    /// How long one may be unused; where that is no time, none is used again. Fluent Bit drops it
+    /// at its next look then (`flb_upstream_conn_timeouts`).
     pub idle: Duration,
     /// How often one is used, at least once.
     pub uses_max: u64,
-    /// Longest time to write a frame, and to wait for what answers it.
+    /// Longest time to write a frame and wait for all that answers it.
     pub answer_timeout: Duration,
     /// Longest time to connect, with TLS and the handshake.
     pub connect_timeout: Duration,
