@@ -224,6 +224,7 @@ impl Output {
                 shared: &[
                     output::forward::config::ADDRESS,
                     output::forward::config::NET_OPTIONS,
+                    tables::NET_OUTPUT,
                     tables::SECTION,
                     tables::OUTPUT,
                     tls::CLIENT_OPTIONS,
@@ -238,6 +239,7 @@ impl Output {
                 shared: &[
                     output::http::config::ADDRESS,
                     output::http::config::NET,
+                    tables::NET_OUTPUT,
                     tables::SECTION,
                     tables::OUTPUT,
                     tls::CLIENT_OPTIONS,

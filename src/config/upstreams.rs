@@ -20,11 +20,11 @@ pub(super) struct Upstreams(BTreeMap<String, Result<Vec<Section>, Fault>>);
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Refusal {
     #[error("expected a section [UPSTREAM], or upstream_servers in YAML")]
-    NoUpstream,
+    Upstream,
     #[error("expected an option Name in [UPSTREAM]")]
-    NoName,
+    Name,
     #[error("expected at least one section [NODE], or one of nodes in YAML")]
-    NoNodes,
+    Nodes,
 }
 
 impl Upstreams {
@@ -56,7 +56,7 @@ impl Upstreams {
 
     /// The nodes of the file that an option names.
     pub(super) fn nodes(&self, path: &str) -> Result<Vec<Section>, Fault> {
-        self.0.get(path).cloned().unwrap_or_else(|| Err(Fault::invalid(Refusal::NoUpstream)))
+        self.0.get(path).cloned().unwrap_or_else(|| Err(Fault::invalid(Refusal::Upstream)))
     }
 }
 
@@ -75,13 +75,13 @@ fn open(
     let raw = source.take();
     let mut known = variables.clone();
     known.extend(raw.variables);
-    let (upstream, nodes) = upstream(raw.sections).ok_or(Fault::invalid(Refusal::NoUpstream))?;
+    let (upstream, nodes) = upstream(raw.sections).ok_or(Fault::invalid(Refusal::Upstream))?;
     if !upstream.entries.iter().any(is_name) {
-        return Err(Fault::invalid(Refusal::NoName));
+        return Err(Fault::invalid(Refusal::Name));
     }
     let nodes = expand(nodes, &known, environment, source.report);
     if nodes.is_empty() {
-        return Err(Fault::invalid(Refusal::NoNodes));
+        return Err(Fault::invalid(Refusal::Nodes));
     }
     Ok(nodes.into_iter().map(section).collect())
 }

@@ -10,7 +10,7 @@ pub const PORT: Kind = Kind::Integer { min: 0, max: 65_535 };
 pub const COUNT: Kind = Kind::Integer { min: 0, max: i64::MAX };
 
 /// Every table of this file.
-pub const ALL: &[Table] = &[SECTION, INPUT, FILTER, CONDITION, OUTPUT, NET, TLS, HOST];
+pub const ALL: &[Table] = &[SECTION, INPUT, FILTER, CONDITION, OUTPUT, NET, NET_OUTPUT, TLS, HOST];
 
 /// Options of every section.
 pub const SECTION: Table = &[
@@ -106,6 +106,37 @@ pub const NET: Table = &[
     Row::new("net.share_port", Kind::Text, "Whether others may listen on the port too")
         .without_effect(),
     Row::new("net.source_address", Kind::Text, "Address to connect from").without_effect(),
+    Row::new("net.tcp_keepalive", Kind::Text, "Whether the kernel probes connections")
+        .without_effect(),
+    Row::new("net.tcp_keepalive_interval", Kind::Text, "Seconds between two probes")
+        .without_effect(),
+    Row::new("net.tcp_keepalive_probes", Kind::Text, "Probes before a connection is given up")
+        .without_effect(),
+    Row::new("net.tcp_keepalive_time", Kind::Text, "Seconds until the first probe")
+        .without_effect(),
+];
+
+/// Options of connections that have no effect on outputs which connect to hosts of any kind.
+pub const NET_OUTPUT: Table = &[
+    Row::new("net.accept_timeout", Kind::Text, "Time for a new connection to be set up")
+        .without_effect(),
+    Row::new("net.accept_timeout_log_error", Kind::Text, "Whether to log that it was not")
+        .without_effect(),
+    Row::new("net.backlog", Kind::Text, "Connections that wait to be accepted").without_effect(),
+    Row::new("net.connect_timeout_log_error", Kind::Text, "Whether to log that it passed")
+        .without_effect(),
+    Row::new("net.dns.mode", Kind::Text, "UDP or TCP for name look-ups").without_effect(),
+    Row::new("net.dns.prefer_ipv4", Kind::Text, "Whether IPv4 addresses come first")
+        .without_effect(),
+    Row::new("net.dns.prefer_ipv6", Kind::Text, "Whether IPv6 addresses come first")
+        .without_effect(),
+    Row::new("net.dns.resolver", Kind::Text, "How names are looked up").without_effect(),
+    Row::new("net.max_worker_connections", Kind::Text, "Connections of one thread")
+        .without_effect(),
+    Row::new("net.proxy_env_ignore", Kind::Text, "Whether to leave HTTP_PROXY out")
+        .without_effect(),
+    Row::new("net.share_port", Kind::Text, "Whether others may listen on the port too")
+        .without_effect(),
     Row::new("net.tcp_keepalive", Kind::Text, "Whether the kernel probes connections")
         .without_effect(),
     Row::new("net.tcp_keepalive_interval", Kind::Text, "Seconds between two probes")

@@ -71,7 +71,7 @@ impl Connector {
     /// Whatever the system, or TLS, says; of several addresses what the last one did.
     pub async fn connect(&self, limit: Duration) -> io::Result<Stream> {
         let addresses = lookup_host((self.host.as_str(), self.port)).await?.collect();
-        first(addresses, limit, |address| self.connect_to(address)).await
+        first(addresses, Some(limit), |address| self.connect_to(address)).await
     }
 
     async fn connect_to(&self, address: SocketAddr) -> io::Result<Stream> {
@@ -94,20 +94,23 @@ impl Connector {
     }
 }
 
-/// What the first address gives that gives something.
-async fn first<T, F: Future<Output = io::Result<T>>>(
+/// What the first address gives that gives something. The time is shared out among them, so that one
+/// that is silent does not hide the next; the last one may take as long as it takes.
+pub(super) async fn first<T, F: Future<Output = io::Result<T>>>(
     addresses: Vec<SocketAddr>,
-    limit: Duration,
+    limit: Option<Duration>,
     connect: impl Fn(SocketAddr) -> F,
 ) -> io::Result<T> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let share = limit.checked_div(count).unwrap_or(limit).max(SHARE_MIN);
+    let share = limit.map(|limit| limit.checked_div(count).unwrap_or(limit).max(SHARE_MIN));
     let mut addresses = addresses.into_iter().peekable();
     while let Some(address) = addresses.next() {
         let connecting = connect(address);
-        let found = match addresses.peek() {
-            Some(_) => timeout(share, connecting).await.unwrap_or_else(|error| Err(error.into())),
+        let found = match addresses.peek().and(share) {
+            Some(share) => {
+                timeout(share, connecting).await.unwrap_or_else(|error| Err(error.into()))
+            }
             None => connecting.await,
         };
         match found {
@@ -174,7 +177,7 @@ mod tests {
         };
         let found = |ports: &[u16]| {
             let addresses = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port)));
-            timeout(limit, first(addresses.collect(), limit, answer))
+            timeout(limit, first(addresses.collect(), Some(limit), answer))
         };
         assert_eq!(found(&[1, 2, 3]).await.expect("in time").ok(), Some(3));
         let refused = found(&[1, 2]).await.expect("in time").map_err(|error| error.kind());

@@ -17,6 +17,7 @@ use crate::input::tail::reader::Tail;
 use crate::input::tail::set::Set;
 use crate::input::{forward, http, tcp};
 use crate::lifecycle::Alarm;
+use crate::record::tag::Tag;
 use crate::telemetry::InputCounters;
 
 /// Makes an input, with its socket bound where it has one.
@@ -57,33 +58,20 @@ pub(super) async fn source(
             let plan = config.plan(input.tag.as_deref().unwrap_or(&input.name));
             let alarm = config.exits.then(|| alarm.clone());
             let offsets = config.db.as_ref().map_or(Ok(Offsets::none()), Offsets::open);
-            let offsets = offsets
-                .map_err(|source| BuildError::Offsets { input: input.name.clone(), source })?;
+            let offsets = offsets.map_err(|source| BuildError::Offsets {
+                input: input.name.clone(),
+                source: Box::new(source),
+            })?;
             let set = Set::new(plan, offsets, Arc::clone(&counters));
             let tail = Tail::new(set, counters, config.inotify, alarm);
             return Ok(Source::Tail(Box::new(tail)));
         }
         InputKind::Tcp(config) => {
-            let address = Address::Tcp(config.listen, config.port);
-            let format = match config.format {
-                tcp::config::Format::Json => tcp::decode::Format::Json,
-                tcp::config::Format::None => {
-                    tcp::decode::Format::None { separator: config.separator.into() }
-                }
-            };
-            // The address is filled in for each peer.
-            let source_address = config
-                .source_address_key
-                .map(|key| tcp::decode::SourceAddress { key: key.into(), address: Bytes::new() });
-            let options = tcp::decode::DecodeOptions {
-                object_bytes_max: config.object_bytes_max,
-                source_address,
-                parser: config.parser,
-                ..tcp::decode::DecodeOptions::new(format, tag)
-            };
-            let protocol = Protocol::Tcp(options);
+            let address = Address::Tcp(config.listen.clone(), config.port);
+            let admission = config.admission.clone();
+            let protocol = Protocol::Tcp(lines(config, tag));
             let connections_max = forward::config::CONNECTIONS_MAX;
-            Listener::bind(address, &config.admission, protocol, connections_max, counters).await
+            Listener::bind(address, &admission, protocol, connections_max, counters).await
         }
         InputKind::Http(config) => {
             let address = Address::Tcp(config.listen.clone(), config.port);
@@ -93,4 +81,23 @@ pub(super) async fn source(
         }
     }?;
     Ok(Source::Listener(Box::new(listener)))
+}
+
+fn lines(config: tcp::config::Config, tag: Tag) -> tcp::decode::DecodeOptions {
+    let format = match config.format {
+        tcp::config::Format::Json => tcp::decode::Format::Json,
+        tcp::config::Format::None => {
+            tcp::decode::Format::None { separator: config.separator.into() }
+        }
+    };
+    // The address is filled in for each peer.
+    let source_address = config
+        .source_address_key
+        .map(|key| tcp::decode::SourceAddress { key: key.into(), address: Bytes::new() });
+    tcp::decode::DecodeOptions {
+        object_bytes_max: config.object_bytes_max,
+        source_address,
+        parser: config.parser,
+        ..tcp::decode::DecodeOptions::new(format, tag)
+    }
 }

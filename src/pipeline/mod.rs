@@ -98,7 +98,7 @@ pub enum BuildError {
         /// The instance.
         output: String,
         /// What is wrong.
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// The database of an input's offsets cannot be used.
     #[error("{input}: {source}")]
@@ -106,7 +106,7 @@ pub enum BuildError {
         /// The instance.
         input: String,
         /// What is wrong.
-        source: OpenError,
+        source: Box<OpenError>,
     },
     /// A filter's files cannot be read.
     #[error("{filter}: {source}")]

@@ -52,7 +52,10 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
         OutputKind::File(config) => return Ok(around.file(&config)),
         OutputKind::Forward(config) => {
             let made = Forward::new(*config, around.settings(), around.courier());
-            let made = made.map_err(|source| BuildError::Tls { output: output.name, source })?;
+            let made = made.map_err(|source| {
+                let source = Box::new(source);
+                BuildError::Tls { output: output.name, source }
+            })?;
             return Ok(Output::Forward(Box::new(made)));
         }
         OutputKind::Stdout(config) => {

@@ -69,7 +69,7 @@ fn every_handshake_is_answered_as_recorded_wherever_it_is_cut() {
             let (name, mut server) = (&vector.name, vector.server());
             let answer = match server.read(&bytes[..cut]) {
                 Answer::More => server.read(&bytes),
-                answer => answer,
+                answer @ (Answer::Welcome { .. } | Answer::Refused { .. }) => answer,
             };
             match answer {
                 Answer::Welcome { taken, pong } => {
@@ -96,7 +96,7 @@ fn what_follows_a_handshake_is_decoded() {
         assert!(progress.is_ok() && frames.is_empty(), "{}", vector.name);
         let entries = items.iter().map(|item| match item {
             Item::Entries(tagged) => tagged.entries.len(),
-            other => panic!("{}: {other:?}", vector.name),
+            other @ (Item::Ack(_) | Item::Odd(..)) => panic!("{}: {other:?}", vector.name),
         });
         assert_eq!(entries.sum::<usize>(), vector.events, "{}", vector.name);
     }

@@ -307,7 +307,7 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     ping.extend_from_slice(frames);
     stream.write_all(&ping).await.expect("connected");
     let expected = hex_digest(&[b"salt", b"server.local", nonce, key.as_bytes()]);
-    let mut pong = vec![0; 151];
+    let mut pong = [0; 151];
     let mut read = 0;
     while read < pong.len() {
         let more = in_time("PONG", stream.read(&mut pong[read..])).await.expect("an answer");
@@ -334,16 +334,15 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
 #[tokio::test]
 async fn whoever_knows_key_and_password_may_send_and_nobody_else() {
     let running = run(&format!("{FORWARD}{SECURE}")).await;
-    let mut refused = 0;
-    for (key, password, reason) in [
+    let wrong = [
         ("another", "wonder land", "shared_key mismatch"),
         ("sk-secret", "wonder", "username/password mismatch"),
-    ] {
+    ];
+    for (refused, (key, password, reason)) in (1..).zip(wrong) {
         let mut socket = TcpStream::connect(running.address(0)).await.expect("it listens");
         let answer = shake_hands(&mut socket, key, password, &[]).await;
         assert_eq!(answer, Err(reason.to_owned()));
         in_time("the end", socket.read_to_end(&mut Vec::new())).await.ok();
-        refused += 1;
         wait_for("it to be counted", || errors(&running) == refused).await;
     }
     let mut stranger = Peer::tcp(running.address(0), "stranger").await;

@@ -26,11 +26,14 @@ struct Stand {
     counters: Arc<InputCounters>,
 }
 
+/// Records with their times.
+type Timed = Vec<(i64, Vec<u8>)>;
+
 /// What came of a connection: the answers, and the chunks as tag, times and records.
 #[derive(Debug)]
 struct Outcome {
     answers: String,
-    chunks: Vec<(String, Vec<(i64, Vec<u8>)>)>,
+    chunks: Vec<(String, Timed)>,
 }
 
 impl Stand {

@@ -83,12 +83,10 @@ impl AppendError {
     /// Whether it will be the same however often it is tried.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        match self.source.kind() {
-            ErrorKind::InvalidFilename | ErrorKind::InvalidInput => true,
+        let kind = self.source.kind();
+        matches!(kind, ErrorKind::InvalidFilename | ErrorKind::InvalidInput)
             // A path of the configuration can be put right; the names of records stay.
-            ErrorKind::IsADirectory | ErrorKind::NotADirectory => self.is_named,
-            _ => false,
-        }
+            || (self.is_named && matches!(kind, ErrorKind::IsADirectory | ErrorKind::NotADirectory))
     }
 }
 

@@ -145,10 +145,8 @@ impl Connection {
     async fn acknowledged(&mut self, id: &str) -> Result<(), PeerError> {
         while !ack::take(&mut self.inbox, id)? {
             let read = self.read(ACK_BYTES_MAX).await;
-            read.map_err(|error| match error {
-                PeerError::Closed(_) => PeerError::Closed(true),
-                error => error,
-            })?;
+            let is_closed = matches!(read, Err(PeerError::Closed(_)));
+            read.map_err(|error| if is_closed { PeerError::Closed(true) } else { error })?;
         }
         Ok(())
     }

@@ -17,13 +17,11 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config::{Config, Net, Proxy, host_header};
 use super::connection::Connection;
+use crate::output::connect::first;
 use crate::tls::TlsError;
 
 /// Most bytes of what a proxy says before the tunnel is open.
 const TUNNEL_HEAD_BYTES_MAX: usize = 8_192;
-
-/// Least time for one of several addresses: what a SYN needs that is sent a second time.
-const ADDRESS_TIME_MIN: Duration = Duration::from_secs(1);
 
 /// Makes connections to one place.
 #[derive(Debug)]
@@ -111,32 +109,8 @@ impl Dial {
     }
 
     async fn tcp(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-        self.tcp_to_one(&addresses).await
-    }
-
-    /// Tries all addresses, one after the other, each for its share of the time: one that drops what
-    /// it gets does not hide the next.
-    async fn tcp_to_one(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        let share = self.net.connect_timeout.and_then(|whole| share(whole, addresses.len()));
-        for address in addresses.iter().copied() {
-            let connected = match share {
-                None => self.tcp_to(address).await,
-                Some(share) => timeout(share, self.tcp_to(address))
-                    .await
-                    .unwrap_or_else(|_| Err(silent(address, share))),
-            };
-            match connected {
-                Ok(stream) => {
-                    // A request is written whole: nothing comes that would be worth waiting for.
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
+        let addresses = lookup_host((host, port)).await?.collect();
+        first(addresses, self.net.connect_timeout, |address| self.tcp_to(address)).await
     }
 
     async fn tcp_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -147,7 +121,10 @@ impl Dial {
         if let Some(source) = self.net.source_address {
             socket.bind(SocketAddr::new(source, 0))?;
         }
-        socket.connect(address).await
+        let stream = socket.connect(address).await?;
+        // A request is written whole: nothing comes that would be worth waiting for.
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     /// Asks the proxy for a tunnel to the host.
@@ -177,59 +154,5 @@ impl Dial {
 
     fn place(&self) -> String {
         host_header(&self.host, self.port, false)
-    }
-}
-
-/// The time for each of several addresses; `None`: one alone has all of it.
-fn share(whole: Duration, addresses: usize) -> Option<Duration> {
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    (addresses > 1).then(|| whole.checked_div(addresses).unwrap_or(whole).max(ADDRESS_TIME_MIN))
-}
-
-fn silent(address: SocketAddr, share: Duration) -> io::Error {
-    let seconds = share.as_secs_f32();
-    io::Error::new(io::ErrorKind::TimedOut, format!("{address} is silent for {seconds} s"))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use tokio::net::TcpListener;
-
-    use super::*;
-    use crate::option::{Options, Policy, section, tables};
-    use crate::output::http::config;
-
-    fn dial(lines: &[(&str, &str)]) -> Dial {
-        let shared = [config::ADDRESS, config::NET, tables::OUTPUT, crate::tls::CLIENT_OPTIONS];
-        let mut options = Options::read(section(lines), config::OPTIONS, &shared, Policy::Plugin);
-        let config = Config::from_options(&mut options, config::Defaults::default());
-        Dial::new(&config.expect("a configuration")).expect("no TLS")
-    }
-
-    #[test]
-    fn several_addresses_share_the_time_and_have_a_second_at_least() {
-        let of = |seconds, addresses| {
-            share(Duration::from_secs(seconds), addresses).map(|time| time.as_millis())
-        };
-        assert_eq!((of(10, 0), of(10, 1)), (None, None));
-        assert_eq!((of(10, 2), of(10, 4), of(10, 11)), (Some(5_000), Some(2_500), Some(1_000)));
-    }
-
-    #[tokio::test]
-    async fn an_address_that_drops_what_it_gets_does_not_hide_the_next() {
-        // A queue that is full drops every further SYN.
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
-        let full = socket.listen(0).expect("listening");
-        let silent = full.local_addr().expect("an address");
-        let _queued = TcpStream::connect(silent).await.expect("the one that has room");
-        let open = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let addresses = [silent, open.local_addr().expect("an address")];
-        let dial = dial(&[("net.connect_timeout", "2")]);
-        let connected = timeout(Duration::from_secs(2), dial.tcp_to_one(&addresses)).await;
-        let stream = connected.expect("within the time for all").expect("connected");
-        assert_eq!(stream.peer_addr().ok(), Some(addresses[1]));
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Rules {
     /// Whether anything is.
     pub(super) keepalive: bool,
     /// For how long; `None`: without end.
-    pub(super) idle_timeout: Option<Duration>,
+    pub(super) idle_timeout: Duration,
     /// For how many requests; `None`: without end.
     pub(super) uses_max: Option<u32>,
 }
@@ -59,7 +59,7 @@ impl Pool {
     /// Keeps a connection that can be used again, if the rules say so.
     pub(super) fn put(&self, mut connection: Connection) {
         let is_used_up = self.rules.uses_max.is_some_and(|max| connection.uses >= max);
-        if !self.rules.keepalive || is_used_up {
+        if !self.rules.keepalive || is_used_up || self.rules.idle_timeout.is_zero() {
             return;
         }
         connection.idle_since = clock::now();
@@ -68,11 +68,9 @@ impl Pool {
             idle.connections.remove(0);
         }
         idle.connections.push(connection);
-        if let Some(timeout) = self.rules.idle_timeout
-            && !std::mem::replace(&mut idle.is_swept, true)
-        {
+        if !std::mem::replace(&mut idle.is_swept, true) {
             // It holds the pool no longer than the last connection waits.
-            tokio::spawn(sweep(Arc::clone(&self.idle), timeout));
+            tokio::spawn(sweep(Arc::clone(&self.idle), self.rules.idle_timeout));
         }
     }
 }
@@ -83,7 +81,7 @@ async fn sweep(idle: Arc<Mutex<Idle>>, timeout: Duration) {
         let next = {
             let mut idle = lock(&idle);
             let now = clock::now();
-            idle.connections.retain(|kept| kept.is_open() && !is_late(kept, Some(timeout), now));
+            idle.connections.retain(|kept| kept.is_open() && !is_late(kept, timeout, now));
             let next =
                 idle.connections.iter().filter_map(|kept| kept.idle_since.checked_add(timeout));
             let next = next.min();
@@ -97,8 +95,8 @@ async fn sweep(idle: Arc<Mutex<Idle>>, timeout: Duration) {
     }
 }
 
-fn is_late(connection: &Connection, timeout: Option<Duration>, now: Instant) -> bool {
-    timeout.is_some_and(|timeout| now.saturating_duration_since(connection.idle_since) >= timeout)
+fn is_late(connection: &Connection, timeout: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(connection.idle_since) >= timeout
 }
 
 fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {

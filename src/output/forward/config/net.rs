@@ -13,7 +13,8 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest time to connect where `net.connect_timeout` is 0.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Options of connections. Of a repeated one the last counts.
+/// Options of connections, beside those of [`NET_OUTPUT`](crate::option::tables::NET_OUTPUT). Of a
+/// repeated one the last counts.
 pub const OPTIONS: Table = &[
     Row::new("net.connect_timeout", Kind::Seconds, "Longest time to connect, TLS included")
         .or("10"),
@@ -37,33 +38,6 @@ pub const OPTIONS: Table = &[
     )
     .or("2000"),
     Row::new("net.source_address", Kind::Text, "Address to connect from"),
-    Row::new("net.accept_timeout", Kind::Text, "Time for a new connection to be set up")
-        .without_effect(),
-    Row::new("net.accept_timeout_log_error", Kind::Text, "Whether to log that it was not")
-        .without_effect(),
-    Row::new("net.backlog", Kind::Text, "Connections that wait to be accepted").without_effect(),
-    Row::new("net.connect_timeout_log_error", Kind::Text, "Whether to log that it passed")
-        .without_effect(),
-    Row::new("net.dns.mode", Kind::Text, "UDP or TCP for name look-ups").without_effect(),
-    Row::new("net.dns.prefer_ipv4", Kind::Text, "Whether IPv4 addresses come first")
-        .without_effect(),
-    Row::new("net.dns.prefer_ipv6", Kind::Text, "Whether IPv6 addresses come first")
-        .without_effect(),
-    Row::new("net.dns.resolver", Kind::Text, "How names are looked up").without_effect(),
-    Row::new("net.max_worker_connections", Kind::Text, "Connections of one thread")
-        .without_effect(),
-    Row::new("net.proxy_env_ignore", Kind::Text, "Whether to leave HTTP_PROXY out")
-        .without_effect(),
-    Row::new("net.share_port", Kind::Text, "Whether others may listen on the port too")
-        .without_effect(),
-    Row::new("net.tcp_keepalive", Kind::Text, "Whether the kernel probes connections")
-        .without_effect(),
-    Row::new("net.tcp_keepalive_interval", Kind::Text, "Seconds between two probes")
-        .without_effect(),
-    Row::new("net.tcp_keepalive_probes", Kind::Text, "Probes before a connection is given up")
-        .without_effect(),
-    Row::new("net.tcp_keepalive_time", Kind::Text, "Seconds until the first probe")
-        .without_effect(),
 ];
 
 /// How connections are kept.

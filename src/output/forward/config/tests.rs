@@ -163,11 +163,10 @@ fn entries_for_nodes_have_no_place_for_metadata_unless_that_is_asked_for() {
 
 #[test]
 fn a_node_needs_a_name_a_host_and_a_port() {
-    for missing in 0..A.len() {
-        let lines: Vec<_> = A.iter().enumerate().filter(|(at, _)| *at != missing).collect();
-        let lines: Vec<_> = lines.into_iter().map(|(_, line)| *line).collect();
+    for (missing, _) in A {
+        let lines: Vec<_> = A.iter().copied().filter(|(key, _)| key != missing).collect();
         let said = nodes(&[], &[&lines]).unwrap_err();
-        assert_eq!(said, format!("expected an option {}", A[missing].0));
+        assert_eq!(said, format!("expected an option {missing}"));
     }
     let odd = [A, &[("weight", "3")]].concat();
     assert!(nodes(&[], &[&odd]).is_ok(), "what nobody knows is told and left out");

@@ -237,8 +237,10 @@ fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     out
 }
 
-/// Chunks of records, with their times and shared fields.
-fn chunks() -> impl Strategy<Value = Vec<(Vec<(i64, Vec<u8>)>, Vec<(String, bool)>)>> {
+/// Records with their times, and the fields they share.
+type Recorded = (Vec<(i64, Vec<u8>)>, Vec<(String, bool)>);
+
+fn chunks() -> impl Strategy<Value = Vec<Recorded>> {
     let time = 0..SECONDS_MAX * 1_000_000_000;
     let records = vec((time, record_of(value())), 1..6);
     vec((records, vec(("[a-f]", any::<bool>()), 0..3)), 1..4)

@@ -129,7 +129,7 @@ pub struct Net {
     /// Whether a connection is used again.
     pub keepalive: bool,
     /// How long an unused connection stays open.
-    pub keepalive_idle_timeout: Option<Duration>,
+    pub keepalive_idle_timeout: Duration,
     /// Most requests over one connection.
     pub keepalive_max_recycle: Option<u32>,
     /// Address to connect from.
@@ -333,7 +333,7 @@ fn net(options: &mut Options) -> Net {
         idle_timeout: limit("http.read_idle_timeout").or(limit("net.io_timeout")),
         response_timeout: limit("http.response_timeout"),
         keepalive: options.bool("net.keepalive"),
-        keepalive_idle_timeout: limit("net.keepalive_idle_timeout"),
+        keepalive_idle_timeout: options.seconds("net.keepalive_idle_timeout").unwrap_or_default(),
         keepalive_max_recycle: options
             .integer("net.keepalive_max_recycle")
             .filter(|uses| *uses > 0),

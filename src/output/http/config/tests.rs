@@ -65,7 +65,7 @@ fn without_options_it_is_what_fluent_bit_sends() {
             idle_timeout: None,
             response_timeout: Some(Duration::from_secs(60)),
             keepalive: true,
-            keepalive_idle_timeout: Some(Duration::from_secs(30)),
+            keepalive_idle_timeout: Duration::from_secs(30),
             keepalive_max_recycle: Some(2_000),
             source_address: None,
         },
@@ -224,7 +224,7 @@ fn times_and_uses_of_connections_can_be_set_and_0_is_without_end() {
         idle_timeout: Some(2 * second),
         response_timeout: Some(3 * second),
         keepalive: false,
-        keepalive_idle_timeout: Some(4 * second),
+        keepalive_idle_timeout: 4 * second,
         keepalive_max_recycle: Some(5),
         source_address: "127.0.0.9".parse().ok(),
     };
@@ -239,7 +239,7 @@ fn times_and_uses_of_connections_can_be_set_and_0_is_without_end() {
     ]);
     let net = found.net;
     assert_eq!((net.connect_timeout, net.response_timeout), (None, None));
-    assert_eq!((net.keepalive_idle_timeout, net.keepalive_max_recycle), (None, None));
+    assert_eq!((net.keepalive_idle_timeout, net.keepalive_max_recycle), (Duration::ZERO, None));
     assert!(refused(&[("net.source_address", "eth0")]).contains("is no address"));
 }
 
