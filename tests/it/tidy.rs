@@ -36,7 +36,7 @@ const PURE: &[&str] = &[
     "src/output/forward/ack.rs",
     "src/output/forward/balance.rs",
     "src/output/forward/config/",
-    "src/output/forward/frame.rs",
+    "src/output/forward/frame/mod.rs",
     "src/output/forward/load.rs",
     "src/output/forward/progress.rs",
     "src/filter/aws/",
