@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{ArrayQueue, AtomicBool, AtomicWaker, Mutex, Ordering, fence};
+use crate::sync::{ArrayQueue, AtomicBool, AtomicUsize, AtomicWaker, Mutex, Ordering, fence};
 
 /// A bounded queue of many producers and one consumer.
 pub struct Ring<T> {
@@ -18,6 +18,8 @@ pub struct Ring<T> {
     producers: Mutex<Vec<Waker>>,
     /// `true` while `producers` may hold a waker: keeps the lock off the way of a pop.
     producers_wait: AtomicBool,
+    /// Producers that are just about to put something in: none of it is missed by the consumer.
+    pushing: AtomicUsize,
     closed: AtomicBool,
 }
 
@@ -34,6 +36,7 @@ impl<T> Ring<T> {
             consumer: AtomicWaker::new(),
             producers: Mutex::new(Vec::new()),
             producers_wait: AtomicBool::new(false),
+            pushing: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -67,6 +70,21 @@ impl<T> Ring<T> {
         item: &mut Option<T>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
+        self.pushing.fetch_add(1, Ordering::SeqCst);
+        // Pairs with the fence in `poll_pop`: either the close is seen here, or this push there.
+        fence(Ordering::SeqCst);
+        let pushed = self.try_push(item, context);
+        self.pushing.fetch_sub(1, Ordering::SeqCst);
+        // For what was pushed, and for a consumer that found the ring closed and this push under way.
+        self.consumer.wake();
+        pushed
+    }
+
+    fn try_push(
+        &self,
+        item: &mut Option<T>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Closed<T>>> {
         // Twice: the second try, after the waker is in place, sees a pop that came in between.
         for attempt in 0..2 {
             let Some(offered) = item.take() else { return Poll::Ready(Ok(())) };
@@ -74,10 +92,7 @@ impl<T> Ring<T> {
                 return Poll::Ready(Err(Closed(offered)));
             }
             match self.queue.push(offered) {
-                Ok(()) => {
-                    self.consumer.wake();
-                    return Poll::Ready(Ok(()));
-                }
+                Ok(()) => return Poll::Ready(Ok(())),
                 Err(refused) => *item = Some(refused),
             }
             if attempt == 0 {
@@ -92,8 +107,11 @@ impl<T> Ring<T> {
             return Poll::Ready(Some(item));
         }
         self.consumer.register(context.waker());
-        // Read before the queue: what was pushed before the close is then seen by `take`.
+        // Read before the queue: what was pushed before the close, or by somebody who came before
+        // it, is then seen by `take`.
         let closed = self.closed.load(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let closed = closed && self.pushing.load(Ordering::SeqCst) == 0;
         match self.take() {
             Some(item) => Poll::Ready(Some(item)),
             None if closed => Poll::Ready(None),

@@ -4,7 +4,7 @@
 //! what is exported here is all that those protocols may stand on.
 
 pub(crate) use std::sync::Mutex;
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 pub(crate) use atomic_waker::AtomicWaker;
 pub(crate) use crossbeam_queue::ArrayQueue;

@@ -10,7 +10,7 @@ mod ring;
 
 mod sync {
     pub(crate) use loom::sync::Mutex;
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
     use std::collections::VecDeque;
     use std::task::Waker;
@@ -78,7 +78,10 @@ fn an_item_pushed_while_the_consumer_goes_to_sleep_wakes_it() {
 
 #[test]
 fn a_producer_that_finds_the_ring_full_is_woken_by_the_pop_and_keeps_its_order() {
-    loom::model(|| {
+    // Every interleaving takes minutes: two pushes and two pops have many.
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(2);
+    bounded.check(|| {
         let ring = Arc::new(Ring::new(1));
         let producer = thread::spawn({
             let ring = Arc::clone(&ring);
@@ -140,5 +143,48 @@ fn a_close_hands_a_waiting_producer_its_item_back() {
         });
         ring.close();
         assert_eq!(producer.join().unwrap(), Err(Closed(2)));
+    });
+}
+
+#[test]
+fn an_item_pushed_while_the_ring_closes_is_popped_or_handed_back() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(1));
+        let producer = thread::spawn({
+            let ring = Arc::clone(&ring);
+            move || block_on(ring.push(7))
+        });
+        ring.close();
+        let mut popped = None;
+        while let Some(item) = block_on(ring.pop()) {
+            popped = Some(item);
+        }
+        let expected = if popped.is_some() { Ok(()) } else { Err(Closed(7)) };
+        assert_eq!(producer.join().unwrap(), expected);
+    });
+}
+
+#[test]
+fn a_consumer_that_waits_for_a_push_during_the_close_is_woken_by_its_end() {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(2);
+    bounded.check(|| {
+        let ring = Arc::new(Ring::new(1));
+        block_on(ring.push(1)).unwrap();
+        let producer = thread::spawn({
+            let ring = Arc::clone(&ring);
+            move || block_on(ring.push(2)).is_ok()
+        });
+        let closer = thread::spawn({
+            let ring = Arc::clone(&ring);
+            move || ring.close()
+        });
+        let mut popped = 0;
+        while block_on(ring.pop()).is_some() {
+            popped += 1;
+        }
+        closer.join().unwrap();
+        let is_in = producer.join().unwrap();
+        assert_eq!(popped, if is_in { 2 } else { 1 });
     });
 }
