@@ -215,6 +215,12 @@ impl Activity {
         Waiting(&self.waiting)
     }
 
+    /// Whether peers are there, or a reader waits for room.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.is_alone() || self.waiting.get() > 0
+    }
+
     /// Whether reading may end after a stop was asked for: no peer is there, or none has said
     /// anything for [`SILENCE`] since then, and none waits to be read.
     #[must_use]
@@ -252,7 +258,9 @@ pub async fn run(sources: Vec<Source>, intake: Intake, mut stop: StopReceiver) {
     }
     intake.end_reading();
     let last = clock::now().checked_add(LAST_TAKE);
-    while !intake.activity.is_alone() && last.is_some_and(|last| clock::now() < last) {
+    // A reader that waits has records in hand: left, they would keep the offsets of their file, and
+    // of all that is behind them, from being stored.
+    while intake.activity.is_busy() && last.is_some_and(|last| clock::now() < last) {
         tokio::time::sleep(SILENCE_LOOK).await;
     }
     intake.close();
@@ -264,4 +272,68 @@ pub async fn run(sources: Vec<Source>, intake: Intake, mut stop: StopReceiver) {
 fn reading_ends(stop: Stop) -> Option<Instant> {
     let grace = stop.deadline?.saturating_duration_since(stop.since);
     stop.since.checked_add(grace - grace / DELIVERY_SHARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::stop_channel;
+    use crate::record::edit::{EntriesWriter, MapWriter};
+    use crate::record::time::EventTime;
+
+    fn one_record() -> TaggedEntries {
+        let mut records = EntriesWriter::default();
+        records.write(EventTime::from_nanos(0), |out| MapWriter::begin(out).end());
+        TaggedEntries { tag: "t".into(), entries: records.finish() }
+    }
+
+    fn intake() -> Intake {
+        Intake::new(Arc::new(Ring::new(4)), Budget::new(1_000_000), Arc::default())
+    }
+
+    #[tokio::test]
+    async fn a_batch_in_hand_is_taken_in_after_the_time_to_read_was_up() {
+        let intake = intake();
+        let (stop, stopped) = stop_channel();
+        let reader = tokio::spawn({
+            let intake = intake.clone();
+            async move {
+                let _waits = intake.activity.waits();
+                let _ = intake.ending().wait_for(|ends| *ends).await;
+                intake.take_in(one_record(), Share::empty()).await
+            }
+        });
+        stop.stop(clock::now(), Duration::ZERO);
+        run(Vec::new(), intake.clone(), stopped).await;
+        assert_eq!(reader.await.unwrap(), Ok(()));
+        intake.ring.pop().await.unwrap().dropped(Reason::Stopped);
+    }
+
+    #[tokio::test]
+    async fn reading_does_not_end_while_records_wait_for_memory() {
+        let intake = intake();
+        let counters = crate::telemetry::InputCounters::new("exec.0");
+        let all = intake.budget.try_take(1_000_000);
+        let reserve = intake.reserve.try_take(usize::try_from(RESERVE_BYTES).unwrap());
+        let turn = Arc::clone(&intake.turn).acquire_owned().await.unwrap();
+        let mut share = Share::empty();
+        let handing = room::hand_on(&intake, one_record(), &mut share, &counters);
+        tokio::pin!(handing);
+        assert!(at_once(&mut handing).is_none());
+        let later = clock::now() + SILENCE * 2;
+        assert!(!intake.activity.is_silent(clock::now(), later));
+        drop((all, reserve, turn));
+        handing.await.unwrap();
+        assert!(intake.activity.is_silent(clock::now(), later));
+        intake.ring.pop().await.unwrap().dropped(Reason::Stopped);
+    }
+
+    /// What is ready at once.
+    fn at_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::Pin::new(future).poll(&mut context) {
+            std::task::Poll::Ready(ready) => Some(ready),
+            std::task::Poll::Pending => None,
+        }
+    }
 }

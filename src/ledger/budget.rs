@@ -132,6 +132,11 @@ impl Share {
         self.turn = turn.or(self.turn.take());
     }
 
+    /// The right to go over the budget, if this share keeps it: for what goes on first.
+    pub fn take_turn(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.turn.take()
+    }
+
     /// Keeps a mark until this share is dropped: it tells its maker then that the records that
     /// were read with it have their outcome.
     pub fn follow(&mut self, mark: Mark) {

@@ -123,6 +123,7 @@ impl<'a> Run<'a> {
         let is_killed = is_asked && self.kill_at.is_none();
         let kill_at = self.kill_at;
         let output = self.output;
+        let is_within_line = !self.buffer.is_empty();
         let kill = async {
             match kill_at {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -137,9 +138,11 @@ impl<'a> Run<'a> {
                     Ok(()) => Step::Found(Output::There),
                     Err(_) => Step::Found(Output::Ended),
                 },
-                Output::There | Output::Rest => {
-                    Step::Read(room::take(&way.intake, READ_BYTES, &way.counters).await)
-                }
+                Output::There | Output::Rest => Step::Read(if is_within_line {
+                    room::take_more(&way.intake, READ_BYTES, &way.counters).await
+                } else {
+                    room::take(&way.intake, READ_BYTES, &way.counters).await
+                }),
                 // A shell that cannot be waited for has no status.
                 Output::Ended => Step::Done(process.wait().await.unwrap_or(128)),
             }
@@ -181,7 +184,16 @@ impl<'a> Run<'a> {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-        self.share.shrink_to(self.buffer.len());
+        let missing = self.buffer.len().saturating_sub(self.share.bytes());
+        if missing > 0
+            && let Some(more) = self.way.intake.try_take(missing)
+        {
+            self.share.join(more);
+        }
+        if self.share.bytes() >= self.buffer.len() {
+            // Paid for: this also gives back the right to go over the budget.
+            self.share = self.share.split(self.buffer.len());
+        }
         Ok(())
     }
 
