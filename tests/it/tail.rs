@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -131,6 +133,41 @@ async fn all_that_is_in_the_files_is_read_when_the_process_is_stopped_and_nothin
             assert_eq!((odd, lines.len()), (None, from + 20_000), "{path} {more}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_reads_files_nobody_has_met_and_ends_while_others_are_written() {
+    let world = World::start().await;
+    fs::create_dir_all(world.folder.path().join("logs")).unwrap();
+    append(&world, 0, 0..1);
+    let text = CONFIG.replace("Refresh_Interval 0.2", "Refresh_Interval 60").replace("@MORE@", "");
+    let file = world.write("fluent-bit.conf", &text);
+    let process = Process::start(["-c".as_ref(), file.as_os_str()]);
+    let path = world.folder.path().join("logs/0.log");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            let mut file = File::options().append(true).open(path).unwrap();
+            let mut number = 1;
+            while !is_over.load(Ordering::Relaxed) {
+                file.write_all(format!("line {number}\n").as_bytes()).unwrap();
+                number += 1;
+                std::thread::sleep(std::time::Duration::from_micros(500));
+            }
+        }
+    });
+    wait_for("a line", || !arrived(&world).is_empty()).await;
+    append(&world, 1, 0..3);
+    process.signal("TERM");
+    let (status, said) = in_time("the end", process.end()).await;
+    is_over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!said.contains("still sending"), "{said}");
+    let arrived = arrived(&world);
+    let new = arrived.iter().find(|(path, _)| path.ends_with("/1.log"));
+    assert_eq!(new.map(|(_, lines)| lines.as_slice()), Some(&[0, 1, 2][..]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

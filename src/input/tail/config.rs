@@ -13,7 +13,7 @@ use super::joined::Joining;
 use super::lines::{Long, Rules};
 use super::names::Tagging;
 use super::offsets::{self, Durability, JournalMode};
-use super::paths::{Excluded, Walk};
+use super::paths::{self, Excluded, Walk};
 use super::plan::Plan;
 use crate::multiline::Chain;
 use crate::multiline::config::{Registry, UnknownParser};
@@ -237,6 +237,7 @@ impl Config {
             rotate_wait: self.rotate_wait,
             older: self.older,
             piece: self.piece,
+            files_max: paths::files_max(),
         }
     }
 }

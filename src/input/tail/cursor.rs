@@ -7,7 +7,7 @@
 
 /// Bytes before the position that are compared at each read: other ones there mean that the file was
 /// written anew. Fluent Bit compares as many when it starts (`FLB_TAIL_DB_OFFSET_MARKER`).
-const MARKER_BYTES: usize = 64;
+pub const MARKER_BYTES: usize = 64;
 
 /// How far a file was read.
 #[derive(Clone, Debug)]
@@ -75,6 +75,12 @@ impl Cursor {
             marker: Vec::new(),
             is_doubted: false,
         }
+    }
+
+    /// These bytes stand right before it.
+    #[must_use]
+    pub fn behind(self, marker: Vec<u8>) -> Self {
+        Self { marker, ..self }
     }
 
     /// Start of the first line that was not taken.

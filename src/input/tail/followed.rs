@@ -148,10 +148,10 @@ impl Followed {
         self.cursor.is_behind()
     }
 
-    /// Notes its size.
-    pub fn sized(&mut self, size: u64) {
+    /// Notes its size. Where it was cut, gives out the lines that wait for the next one.
+    pub fn sized(&mut self, size: u64, out: &mut Out) {
         if self.cursor.sized(size) {
-            self.restarted();
+            self.restarted(out);
         }
     }
 
@@ -167,16 +167,16 @@ impl Followed {
         self.goes_first && self.cursor.is_behind()
     }
 
-    /// Looks at its size and at its path.
+    /// Looks at its size and at its path. Where it was cut, gives out the lines that wait.
     ///
     /// # Errors
     ///
     /// The file cannot be asked for its size: it is of no use any more.
-    pub fn look(&mut self, now: Instant) -> io::Result<Leads> {
+    pub fn look(&mut self, now: Instant, out: &mut Out) -> io::Result<Leads> {
         let metadata = self.file.metadata()?;
         let written = modified(&metadata);
         let is_written = std::mem::replace(&mut self.modified, written) != written;
-        self.sized(metadata.len());
+        self.sized(metadata.len(), out);
         if is_written {
             self.cursor.written();
         }
@@ -260,7 +260,7 @@ impl Followed {
                     }
                     Some(_) | None => {
                         self.cursor.restart();
-                        self.restarted();
+                        self.restarted(out);
                     }
                 }
             }
@@ -274,9 +274,13 @@ impl Followed {
             Some(Step::Line { at, bytes }) => {
                 // One byte more shows that it is longer, and where a letter ends.
                 let most = bytes.min(line_bytes_max.saturating_add(1));
-                let text =
-                    read(&self.file, at, usize::try_from(most).unwrap_or(usize::MAX), buffer)?;
-                if text.len() as u64 == most
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                let marker = self.cursor.marker().len();
+                let from = at.saturating_sub(marker as u64);
+                let read_bytes = read(&self.file, from, marker.saturating_add(most), buffer)?;
+                if let Some((before, text)) = read_bytes.split_at_checked(marker)
+                    && self.cursor.is_same(before)
+                    && text.len() == most
                     && let Some((end, bytes_of_end)) = self.cursor.end_of_line()
                 {
                     // Before the line is given out: if this fails, it is read again.
@@ -285,9 +289,9 @@ impl Followed {
                     self.lines.line(text, bytes, at, now, out);
                     self.cursor.took_line(last);
                 } else {
-                    // It became shorter since it was searched.
+                    // It was cut or written anew since it was searched.
                     self.cursor.restart();
-                    self.restarted();
+                    self.restarted(out);
                 }
             }
         }
@@ -353,7 +357,9 @@ impl Followed {
         }
     }
 
-    fn restarted(&mut self) {
+    fn restarted(&mut self, out: &mut Out) {
+        // They are not in the file any more.
+        self.lines.end(out);
         self.tracked.truncated();
         self.is_cut = true;
         self.marked = 0;
@@ -364,23 +370,17 @@ impl Followed {
     }
 }
 
-/// Whether a file of this size is the one that was read as far as the cursor stands.
+/// Reads so many bytes, or as many as there are.
 ///
 /// # Errors
 ///
-/// It cannot be read.
-pub fn continues(cursor: &Cursor, file: &File, size: u64) -> io::Result<bool> {
-    if cursor.searched() > size {
-        return Ok(false);
-    }
-    let marker = cursor.marker().len();
-    let mut buffer = Vec::new();
-    let before = read(file, cursor.position() - marker as u64, marker, &mut buffer)?;
-    Ok(cursor.is_same(before))
-}
-
-/// Reads so many bytes, or as many as there are.
-fn read<'a>(file: &File, at: u64, bytes: usize, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+/// The operating system's.
+pub fn read<'a>(
+    file: &File,
+    at: u64,
+    bytes: usize,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<&'a [u8]> {
     buffer.resize(bytes, 0);
     let mut read = 0;
     while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {

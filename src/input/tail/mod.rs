@@ -6,6 +6,7 @@
 //! its bytes. A file is never read ahead of the memory for it, and nothing of it is kept between
 //! two reads: what is no whole line yet is read again. Must not know filters and outputs.
 
+pub mod begin;
 pub mod config;
 pub mod cursor;
 pub mod followed;

@@ -2,7 +2,7 @@
 //!
 //! Must not know why they are not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::cursor::Cursor;
 use super::followed::Id;
@@ -41,9 +41,21 @@ impl Pasts {
         }
     }
 
-    /// What is known of the file; nothing after that.
-    pub fn take(&mut self, id: Id) -> Option<Past> {
-        self.known.remove(&id)
+    /// What is known of the file.
+    #[must_use]
+    pub fn of(&self, id: Id) -> Option<&Past> {
+        self.known.get(&id)
+    }
+
+    /// Forgets the file: it is followed.
+    pub fn forget(&mut self, id: Id) {
+        self.known.remove(&id);
+    }
+
+    /// Forgets all files but these: the inodes of those that are gone become other files'.
+    pub fn keep(&mut self, there: &BTreeSet<Id>) {
+        self.known.retain(|id, _| there.contains(id));
+        self.order.retain(|id| there.contains(id));
     }
 
     fn insert(&mut self, id: Id, past: Past) {
@@ -69,12 +81,16 @@ mod tests {
         let id = |inode| Id { device: 1, inode };
         let most = u64::try_from(PAST_MAX).unwrap();
         (0..most).for_each(|inode| pasts.too_old(id(inode), inode));
-        assert!(matches!(pasts.take(id(0)), Some(Past::TooOld(0))));
+        assert!(matches!(pasts.of(id(0)), Some(Past::TooOld(0))));
+        pasts.forget(id(0));
+        assert!(pasts.of(id(0)).is_none());
         pasts.read(id(0), Cursor::new(7));
         pasts.too_old(id(0), 9);
-        assert!(matches!(pasts.take(id(0)), Some(Past::Read(_))), "more was known");
+        assert!(matches!(pasts.of(id(0)), Some(Past::Read(_))), "more was known");
         pasts.too_old(id(most), 0);
-        assert!(pasts.take(id(1)).is_none());
-        assert!(pasts.take(id(2)).is_some());
+        assert!(pasts.of(id(1)).is_none());
+        assert!(pasts.of(id(2)).is_some());
+        pasts.keep(&BTreeSet::from([id(3)]));
+        assert!(pasts.of(id(2)).is_none() && pasts.of(id(3)).is_some());
     }
 }

@@ -8,12 +8,24 @@
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, PatternError};
+use rustix::process::{Resource, getrlimit};
 
 /// Most paths that all patterns of an input may mean at once, inclusive. Each is looked at several
 /// times a second.
 pub const PATHS_MAX: usize = 10_000;
 /// Most names that are looked at in one walk, inclusive.
 pub const NAMES_MAX: usize = 200_000;
+
+/// Descriptors that are left to connections and the rest of the process.
+const DESCRIPTORS_LEFT: u64 = 256;
+
+/// Most files that an input may have open at once, by the limit of the process.
+#[must_use]
+pub fn files_max() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    let most = limit.map_or(PATHS_MAX as u64, |limit| limit.saturating_sub(DESCRIPTORS_LEFT));
+    usize::try_from(most).unwrap_or(PATHS_MAX).clamp(1, PATHS_MAX)
+}
 
 /// Within a name.
 const NAME: MatchOptions = MatchOptions {

@@ -33,6 +33,8 @@ pub struct Plan {
     pub older: Option<(Duration, bool)>,
     /// `Buffer_Chunk_Size`: bytes of a read.
     pub piece: usize,
+    /// Most files that are followed at once, inclusive: each has a descriptor.
+    pub files_max: usize,
 }
 
 impl Plan {

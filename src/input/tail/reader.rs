@@ -26,8 +26,12 @@ use crate::telemetry::InputCounters;
 const LOOK: Duration = Duration::from_millis(250);
 /// Least time between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
-/// Looks take one part of so many of the time, so that a thousand files cost little.
-const LOOK_PARTS: u32 = 20;
+/// Looks take one part of so many of the time, so that a thousand files cost little: where nobody
+/// tells of new lines, and where somebody does.
+const LOOK_PARTS: u32 = 500;
+const WOKEN_PARTS: u32 = 20;
+/// Most time between two looks, whatever they take.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// A `tail` input that is ready to read.
 #[derive(Debug)]
@@ -56,7 +60,8 @@ struct Reader {
     waker: Waker,
     /// Which files are watched: counts up with each that comes or goes.
     watched: u64,
-    next_look: Instant,
+    /// When files are looked at. `None`: never again, the last look is done.
+    next_look: Option<Instant>,
     /// A look before this would take too much of the time.
     rests_until: Instant,
     /// Something was written since the last look: more of it tells nothing new.
@@ -140,7 +145,7 @@ impl Reader {
             read_all: Some(read_all),
             waker,
             watched: 0,
-            next_look: now,
+            next_look: Some(now),
             rests_until: now,
             is_woken: false,
             room: Share::empty(),
@@ -172,7 +177,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Notes a stop that was asked for: then files are looked at once more, at once.
+    /// Notes a stop that was asked for: then files are looked at once more, at once. What is in them
+    /// at that look is read, and nothing that comes later, so that the end comes while they are written.
     async fn see_stop(&mut self) {
         if self.is_stopping {
             return;
@@ -181,7 +187,8 @@ impl Reader {
             biased;
             _ = self.stop.stopping() => {
                 self.is_stopping = true;
-                self.next_look = clock::now();
+                self.next_look = None;
+                self.set.last_look(now());
             }
             () = std::future::ready(()) => {}
         }
@@ -190,12 +197,12 @@ impl Reader {
     /// Looks at the files when that is due, and lets go on what has waited long enough.
     async fn tend(&mut self) -> Result<(), Stopped> {
         let now = now();
-        if now.at >= self.next_look {
+        if self.next_look.is_some_and(|next| now.at >= next) {
             self.set.look(now);
             self.is_woken = false;
             let took = clock::now().saturating_duration_since(now.at);
-            self.next_look = later(now.at, LOOK.max(took * LOOK_PARTS));
-            self.rests_until = later(now.at, LOOK_PAUSE.max(took * LOOK_PARTS));
+            self.next_look = Some(later(now.at, pause(took, LOOK_PARTS, LOOK)));
+            self.rests_until = later(now.at, pause(took, WOKEN_PARTS, LOOK_PAUSE));
             if self.watched != self.set.changes() {
                 self.watched = self.set.changes();
                 self.waker.watch(self.set.files().iter().map(super::followed::Followed::path));
@@ -204,6 +211,8 @@ impl Reader {
         while let Some(batch) = self.set.expired(now.at) {
             self.hand_on(batch).await?;
         }
+        // Lines may have gone without a record.
+        self.waiting.shrink_to(self.set.waiting_bytes());
         Ok(())
     }
 
@@ -212,6 +221,9 @@ impl Reader {
         let intake = self.intake.clone();
         let _reads = intake.activity.waits();
         let most = usize::try_from(intake.budget.bytes_max()).unwrap_or(usize::MAX);
+        // What waits is paid before more is read.
+        let owed = self.set.waiting_bytes().saturating_sub(self.waiting.bytes());
+        let bytes = bytes.saturating_add(owed);
         if self.room.bytes() < bytes.min(most) {
             self.room = Share::empty();
             match intake.try_take(bytes) {
@@ -221,11 +233,14 @@ impl Reader {
             // Files may have been looked at meanwhile.
             return Ok(());
         }
-        let batch = self.set.turn(now());
-        intake.activity.read(clock::now());
-        match batch {
+        self.waiting.join(self.room.split(owed));
+        match self.set.turn(now()) {
             Some(batch) => self.hand_on(batch).await,
-            None => Ok(()),
+            None => {
+                let owed = self.set.waiting_bytes().saturating_sub(self.waiting.bytes());
+                self.waiting.join(self.room.split(owed));
+                Ok(())
+            }
         }
     }
 
@@ -234,7 +249,7 @@ impl Reader {
         let take = intake.take(bytes);
         tokio::pin!(take);
         loop {
-            let until = self.wakes_at().into();
+            let until = self.wakes_at();
             let mut ending = self.ending.clone();
             tokio::select! {
                 biased;
@@ -243,7 +258,7 @@ impl Reader {
                     return Ok(());
                 }
                 _ = ending.wait_for(|ends| *ends) => return Err(Stopped),
-                () = tokio::time::sleep_until(until) => self.tend().await?,
+                () = sleep_until(until) => self.tend().await?,
             }
         }
     }
@@ -269,25 +284,27 @@ impl Reader {
 
     /// Waits until there is something to do.
     async fn rest(&mut self) {
-        let until = self.wakes_at().into();
+        let until = self.wakes_at();
         let (mut ending, is_stopping) = (self.ending.clone(), self.is_stopping);
         tokio::select! {
             _ = ending.wait_for(|ends| *ends) => {}
             _ = self.stop.stopping(), if !is_stopping => {}
-            () = tokio::time::sleep_until(until) => {}
-            () = self.waker.woken(), if !self.is_woken => {
+            () = sleep_until(until) => {}
+            () = self.waker.woken(), if !self.is_woken && !is_stopping => {
                 self.is_woken = true;
-                self.next_look = self.next_look.min(self.rests_until);
+                self.next_look = self.next_look.map(|next| next.min(self.rests_until));
             }
         }
     }
 
-    fn wakes_at(&self) -> Instant {
-        self.set.wakes_at().map_or(self.next_look, |at| at.min(self.next_look))
+    fn wakes_at(&self) -> Option<Instant> {
+        self.set.wakes_at().into_iter().chain(self.next_look).min()
     }
 
     /// Hands records on with the memory that was taken for reading them.
     async fn hand_on(&mut self, batch: Batch) -> Result<(), Stopped> {
+        let activity = Arc::clone(&self.intake.activity);
+        let _waits = activity.waits();
         let Batch { tagged, mark } = batch;
         let cost = Chunk::cost_bytes(&tagged.tag, &tagged.entries);
         let mut all = std::mem::replace(&mut self.room, Share::empty());
@@ -324,6 +341,35 @@ fn now() -> Now {
     Now { at: clock::now(), time: clock::event_now() }
 }
 
+/// The time from one look to the next, if one takes so long and looks are to take one part of so
+/// many of the time.
+fn pause(took: Duration, parts: u32, least: Duration) -> Duration {
+    took.saturating_mul(parts).clamp(least, LOOK_MAX)
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn later(at: Instant, wait: Duration) -> Instant {
     at.checked_add(wait).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_take_a_small_part_of_the_time_and_are_never_more_than_two_seconds_apart() {
+        let micros = Duration::from_micros;
+        assert_eq!(pause(micros(10), LOOK_PARTS, LOOK), LOOK);
+        assert_eq!(pause(micros(3_000), LOOK_PARTS, LOOK), micros(1_500_000));
+        assert_eq!(pause(micros(4_001), LOOK_PARTS, LOOK), LOOK_MAX);
+        assert_eq!(pause(micros(10), WOKEN_PARTS, LOOK_PAUSE), LOOK_PAUSE);
+        assert_eq!(pause(micros(3_000), WOKEN_PARTS, LOOK_PAUSE), micros(60_000));
+        assert_eq!(pause(Duration::MAX, WOKEN_PARTS, LOOK_PAUSE), LOOK_MAX);
+    }
 }

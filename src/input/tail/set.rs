@@ -5,17 +5,17 @@
 //! who waits for memory or how records go on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::cursor::Cursor;
-use super::followed::{Batch, Followed, Id, Leads, continues, modified};
+use super::begin;
+use super::followed::{Batch, Followed, Id, Leads, modified};
 use super::lines::{Lines, Now, Out};
 use super::offsets::{Ended, Offsets};
-use super::past::{Past, Pasts};
+use super::past::Pasts;
 use super::paths::Found;
 use super::plan::Plan;
 use crate::telemetry::InputCounters;
@@ -41,8 +41,12 @@ pub struct Set {
     pasts: Pasts,
     /// Counts files that came or went.
     changes: u64,
+    /// Files that the last scan met.
+    met: BTreeSet<Id>,
     /// Paths of which it was said that they cannot be read.
     told: BTreeSet<PathBuf>,
+    /// It was said that there are more files than may be open.
+    is_full: bool,
     buffer: Vec<u8>,
     out: Out,
     /// What files had left when they were closed.
@@ -74,7 +78,9 @@ impl Set {
             places: BTreeMap::new(),
             pasts: Pasts::default(),
             changes: 0,
+            met: BTreeSet::new(),
             told: BTreeSet::new(),
+            is_full: false,
             buffer: Vec::new(),
             out: Out::default(),
             ready: VecDeque::new(),
@@ -101,10 +107,22 @@ impl Set {
 
     /// Looks at all files, and at the paths when that is due.
     pub fn look(&mut self, now: Now) {
+        let refresh = self.plan.refresh;
+        let is_due = |scanned| now.at.saturating_duration_since(scanned) >= refresh;
+        self.look_at(now, self.scanned.is_none_or(is_due));
+    }
+
+    /// Looks at all files and paths: what comes after that is nothing to us.
+    pub fn last_look(&mut self, now: Now) {
+        self.look_at(now, true);
+    }
+
+    fn look_at(&mut self, now: Now, is_scan_due: bool) {
         let (mut successors, mut has_rotated, mut broken) = (Vec::new(), false, Vec::new());
-        for (at, file) in self.files.iter_mut().enumerate() {
+        for at in 0..self.files.len() {
+            let Some(file) = self.files.get_mut(at) else { break };
             let was_there = file.rotated().is_none();
-            match file.look(now.at) {
+            match file.look(now.at, &mut self.out) {
                 Ok(Leads::There) => {}
                 Ok(leads) => {
                     has_rotated |= was_there;
@@ -117,17 +135,19 @@ impl Set {
                     broken.push(at);
                 }
             }
+            if !self.out.records.is_empty() {
+                let cut = self.batch(at);
+                self.ready.extend(cut);
+            }
         }
         for at in broken.into_iter().rev() {
             self.leave(at);
         }
-        let refresh = self.plan.refresh;
-        let is_due = |scanned| now.at.saturating_duration_since(scanned) >= refresh;
         for path in successors {
             self.find(path, Finding::Successor, now);
         }
         // Of a file that was rotated, the new name may be one that is followed, too.
-        if has_rotated || self.scanned.is_none_or(is_due) {
+        if has_rotated || is_scan_due {
             self.scan(now);
         }
         self.close(now);
@@ -246,11 +266,15 @@ impl Set {
                 "{input}: more files than are followed; the first {most} are, narrow Path"
             );
         }
+        self.met.clear();
         for path in found.paths {
             self.find(path, finding, now);
         }
+        if !found.is_cut {
+            self.pasts.keep(&self.met);
+        }
         // What could not be opened may be known, and is tried again.
-        if finding == Finding::First && self.told.is_empty() {
+        if finding == Finding::First && self.told.is_empty() && !self.is_full {
             self.offsets.scanned();
         }
     }
@@ -265,6 +289,7 @@ impl Set {
             return;
         }
         let id = Id::of(&metadata);
+        self.met.insert(id);
         if let Some(at) = self.places.get(&id) {
             if let Some(file) = self.files.get_mut(*at)
                 && file.rotated().is_some()
@@ -276,6 +301,16 @@ impl Set {
         }
         if self.plan.is_too_old(modified(&metadata), now.time) {
             return self.pasts.too_old(id, metadata.len());
+        }
+        if self.files.len() >= self.plan.files_max {
+            if !std::mem::replace(&mut self.is_full, true) {
+                let (input, most) = (&self.counters.name, self.plan.files_max);
+                tracing::warn!(
+                    "{input}: {most} files are followed, as many as the limit of open files allows; \
+                     others wait for one that is closed; raise the limit (nofile), or narrow Path"
+                );
+            }
+            return;
         }
         if let Err(error) = self.open(&path, finding)
             && self.told.len() < TOLD_MAX
@@ -294,7 +329,13 @@ impl Set {
         if self.places.contains_key(&id) {
             return Ok(());
         }
-        let cursor = self.cursor(path, (&file, &metadata), finding)?;
+        let from_head = match finding {
+            Finding::First => self.plan.from_head,
+            Finding::Later => self.plan.from_head || self.plan.later_from_head,
+            Finding::Successor => true,
+        };
+        let known = || self.offsets.find(path, id.inode, &file);
+        let cursor = begin::cursor((&file, metadata.len()), self.pasts.of(id), known, from_head)?;
         let tracked = self.offsets.track(path, id.inode, &file, cursor.position());
         let tag = self.plan.tagging.tag(path);
         let name = path.as_os_str().as_encoded_bytes();
@@ -306,42 +347,13 @@ impl Set {
             path.display(),
             followed.cursor().position()
         );
-        followed.sized(metadata.len());
+        followed.sized(metadata.len(), &mut self.out);
+        self.pasts.forget(id);
         self.places.insert(id, self.files.len());
         self.files.push(followed);
         self.changes += 1;
         self.told.remove(path);
         Ok(())
-    }
-
-    /// Where to begin. What is known of this file comes before what holds for new ones.
-    fn cursor(
-        &mut self,
-        path: &Path,
-        (file, metadata): (&File, &Metadata),
-        finding: Finding,
-    ) -> io::Result<Cursor> {
-        let (id, size) = (Id::of(metadata), metadata.len());
-        let past = self.pasts.take(id);
-        if let Some(Past::Read(cursor)) = &past
-            && continues(cursor, file, size)?
-        {
-            return Ok(cursor.clone());
-        }
-        if let Some(offset) = self.offsets.find(path, id.inode, file)? {
-            return Ok(Cursor::new(offset));
-        }
-        if let Some(Past::TooOld(offset)) = past
-            && offset <= size
-        {
-            return Ok(Cursor::new(offset));
-        }
-        let from_head = match finding {
-            Finding::First => self.plan.from_head,
-            Finding::Later => self.plan.from_head || self.plan.later_from_head,
-            Finding::Successor => true,
-        };
-        Ok(Cursor::new(if from_head { 0 } else { size }))
     }
 
     /// Closes files that were rotated long enough ago, and those that are too old.

@@ -6,6 +6,8 @@
 //! here since. Fluent Bit's own marker of an offset is emptied with the offset, which it takes for
 //! "not known".
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,10 +103,10 @@ impl Database {
     pub(super) fn rows(&self, path: &Path) -> Result<Vec<Row>, OpenError> {
         let read = || -> rusqlite::Result<Vec<Row>> {
             let mut rows = self.connection.prepare(ROWS)?;
-            let rows = rows.query_map([ROWS_MAX], row)?;
-            let mut rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-            rows.reverse();
-            Ok(rows)
+            // Whoever wrote a row of other types: it is of no use, and those beside it are.
+            let rows = rows.query_map([ROWS_MAX], |found| Ok(row(found).ok()))?;
+            let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+            Ok(rows.into_iter().flatten().rev().collect())
         };
         read().map_err(|error| why(path, error))
     }
@@ -165,7 +167,8 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let bytes = usize::try_from(number(5)?).unwrap_or_default();
     Ok(Row {
         id: row.get(0)?,
-        name: PathBuf::from(row.get::<_, String>(1)?),
+        // As Fluent Bit wrote it: names need not be UTF-8.
+        name: PathBuf::from(OsStr::from_bytes(row.get_ref(1)?.as_bytes()?)),
         inode: number(2)?.cast_unsigned(),
         offset: u64::try_from(number(3)?).unwrap_or_default(),
         device: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),

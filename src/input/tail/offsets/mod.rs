@@ -27,6 +27,7 @@ use crate::ledger::{Mark, Marked};
 use database::Database;
 use head::Sight;
 pub use settings::{Durability, JournalMode, Settings};
+pub use table::Known;
 use table::Table;
 use writer::Shared;
 
@@ -127,14 +128,13 @@ impl Offsets {
         Self(None)
     }
 
-    /// The offset to go on from. `None`: the file is not known, or what was known by its inode was
-    /// another file. Looks at the file's first bytes; does not move its position.
+    /// What is known of the file. Looks at its first bytes; does not move its position.
     ///
     /// # Errors
     ///
     /// The operating system's: the file cannot be read.
-    pub fn find(&self, name: &Path, inode: u64, file: &File) -> io::Result<Option<u64>> {
-        let Some(open) = &self.0 else { return Ok(None) };
+    pub fn find(&self, name: &Path, inode: u64, file: &File) -> io::Result<Known> {
+        let Some(open) = &self.0 else { return Ok(Known::Unknown) };
         let sight = Sight { inode, ..Sight::of(file)? };
         Ok(open.handle.0.table().table.find(name, &sight))
     }

@@ -42,6 +42,18 @@ pub(super) struct Content {
     pub(super) is_renamed: bool,
 }
 
+/// What is known of a file that was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// It was read up to here.
+    At(u64),
+    /// A file of its inode was read, and what it held is not there: it was cut or written anew, so
+    /// that all in it is new.
+    Anew,
+    /// Nothing.
+    Unknown,
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// From the database, not met yet.
@@ -96,12 +108,23 @@ impl Table {
         table
     }
 
-    /// The offset to go on from, if this is a file that is known.
-    pub(super) fn find(&self, name: &Path, sight: &Sight) -> Option<u64> {
-        let entry = self.entries.get(&self.pick(name, sight)?)?;
+    /// What is known of the file.
+    pub(super) fn find(&self, name: &Path, sight: &Sight) -> Known {
+        let Some(key) = self.pick(name, sight) else {
+            // Devices may have other numbers after a restart, and the file may have been cut.
+            return if self.is_unmet_name(name, sight) { Known::Anew } else { Known::Unknown };
+        };
+        let Some(entry) = self.entries.get(&key) else { return Known::Unknown };
         let offset = entry.prefix.read();
         let is_it = sight.bytes >= offset && entry.head.fits(&sight.start);
-        is_it.then_some(offset)
+        if is_it { Known::At(offset) } else { Known::Anew }
+    }
+
+    /// Whether a file of this inode is known under exactly this path and nobody has met it.
+    fn is_unmet_name(&self, name: &Path, sight: &Sight) -> bool {
+        let keys = self.by_inode.get(&sight.inode).into_iter().flatten();
+        let mut entries = keys.filter_map(|key| self.entries.get(key));
+        entries.any(|entry| entry.state == State::Known && entry.name == name)
     }
 
     /// Follows a file from `offset` on. Gives its key.

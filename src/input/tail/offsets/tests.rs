@@ -93,7 +93,7 @@ impl Log {
         offsets.track(&self.path, self.inode, &self.file, offset)
     }
 
-    fn find(&self, offsets: &Offsets) -> Option<u64> {
+    fn find(&self, offsets: &Offsets) -> Known {
         offsets.find(&self.path, self.inode, &self.file).expect("a file that can be read")
     }
 }
@@ -103,7 +103,7 @@ async fn a_restart_goes_on_where_every_record_has_its_outcome() {
     let bench = Bench::new();
     let log = bench.file("a.log", "a");
     let offsets = bench.open();
-    assert_eq!(log.find(&offsets), None);
+    assert_eq!(log.find(&offsets), Known::Unknown);
     let mut tracked = log.track(&offsets, 0);
     let (first, second, third) = (tracked.mark(100), tracked.mark(200), tracked.mark(300));
     bench.delivered(second);
@@ -112,7 +112,7 @@ async fn a_restart_goes_on_where_every_record_has_its_outcome() {
     left.receipt.dropped(1, Reason::Stopped);
     drop((left, tracked));
     offsets.close().await;
-    assert_eq!(log.find(&bench.open()), Some(200));
+    assert_eq!(log.find(&bench.open()), Known::At(200));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn closing_waits_for_the_last_mark() {
     chunk.receipt.delivered(1);
     drop(chunk);
     closing.await.expect("no panic");
-    assert_eq!(log.find(&bench.open()), Some(100));
+    assert_eq!(log.find(&bench.open()), Known::At(100));
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn without_a_database_nothing_is_known_and_nobody_waits() {
     let (log, offsets) = (bench.file("a.log", "a"), Offsets::none());
     let mut tracked = log.track(&offsets, 7);
     bench.delivered(tracked.mark(100));
-    assert_eq!(log.find(&offsets), None);
+    assert_eq!(log.find(&offsets), Known::Unknown);
     offsets.close().await;
 }
 
@@ -149,16 +149,16 @@ async fn another_file_with_the_inode_of_one_that_is_known_is_new() {
     let offsets = bench.open();
     drop(log.track(&offsets, 4_096));
     offsets.close().await;
-    assert_eq!(log.find(&bench.open()), Some(4_096));
+    assert_eq!(log.find(&bench.open()), Known::At(4_096));
     log.file.set_len(4_095).expect("cut");
-    assert_eq!(log.find(&bench.open()), None, "shorter than its offset");
+    assert_eq!(log.find(&bench.open()), Known::Anew, "shorter than its offset");
     log.file.write_all_at(&[b'b'; 5_000], 0).expect("written");
-    assert_eq!(log.find(&bench.open()), None, "begins with other bytes");
+    assert_eq!(log.find(&bench.open()), Known::Anew, "begins with other bytes");
     let last = HEAD_BYTES_MAX as u64 - 1;
     let log = bench.file("a.log", "a");
-    assert_eq!(log.find(&bench.open()), Some(4_096));
+    assert_eq!(log.find(&bench.open()), Known::At(4_096));
     log.file.write_all_at(b"!", last).expect("written");
-    assert_eq!(log.find(&bench.open()), None, "the last byte that is looked at");
+    assert_eq!(log.find(&bench.open()), Known::Anew, "the last byte that is looked at");
 }
 
 #[tokio::test]
@@ -172,9 +172,9 @@ async fn a_file_that_was_empty_when_it_was_found_gets_its_fingerprint_later() {
     bench.delivered(tracked.mark(11));
     drop(tracked);
     offsets.close().await;
-    assert_eq!(log.find(&bench.open()), Some(11));
+    assert_eq!(log.find(&bench.open()), Known::At(11));
     log.file.write_all_at(b"F", 0).expect("written");
-    assert_eq!(log.find(&bench.open()), None);
+    assert_eq!(log.find(&bench.open()), Known::Anew);
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_renamed_file_goes_on_under_its_new_name() {
     tracked.renamed(&log.path);
     drop(tracked);
     offsets.close().await;
-    assert_eq!(log.find(&bench.open()), Some(50));
+    assert_eq!(log.find(&bench.open()), Known::At(50));
     let sql = bench.sql();
     let row = "SELECT name, rotated FROM in_tail_files";
     let row = sql.query_row(row, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));
@@ -203,10 +203,10 @@ async fn names_count_only_where_they_are_asked_for() {
     drop(log.track(&offsets, 50));
     offsets.close().await;
     log.path = bench.folder.path().join("b.log");
-    assert_eq!(log.find(&bench.open()), Some(50));
+    assert_eq!(log.find(&bench.open()), Known::At(50));
     bench.settings.compare_filename = true;
     let offsets = bench.open();
-    assert_eq!(log.find(&offsets), None);
+    assert_eq!(log.find(&offsets), Known::Unknown);
     drop(log.track(&offsets, 9));
     offsets.close().await;
     assert_eq!(bench.rows(), [(log.path.display().to_string(), 9)], "the other row has gone");
@@ -249,7 +249,7 @@ async fn a_database_of_fluent_bit_is_read_and_continued_both_ways() {
         }
         drop(sql);
         let offsets = bench.open();
-        assert_eq!(log.find(&offsets), Some(1_000));
+        assert_eq!(log.find(&offsets), Known::At(1_000));
         let mut tracked = log.track(&offsets, 1_000);
         bench.delivered(tracked.mark(1_500));
         drop(tracked);
@@ -266,7 +266,7 @@ async fn a_database_of_fluent_bit_is_read_and_continued_both_ways() {
         sql.execute("UPDATE in_tail_files SET offset = 2000 WHERE id = 1", []).expect("updated");
         drop(sql);
         log.file.write_all_at(b"other", 0).expect("written");
-        assert_eq!(log.find(&bench.open()), Some(2_000));
+        assert_eq!(log.find(&bench.open()), Known::At(2_000));
     }
 }
 
@@ -309,6 +309,23 @@ fn a_database_with_a_damaged_page_is_an_error_and_no_crash() {
     fs::write(&bench.settings.path, bytes).expect("written");
     let error = Offsets::open(&bench.settings).expect_err("an error");
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn rows_that_make_no_sense_are_left_out_and_names_need_not_be_utf_8() {
+    let bench = Bench::new();
+    let log = bench.file("a.log", "a");
+    let sql = bench.sql();
+    sql.execute_batch(FLUENT_BIT).expect("a table");
+    let insert = "INSERT INTO in_tail_files (name, offset, inode) VALUES (?1, ?2, ?3)";
+    sql.execute(insert, (log.path.to_str(), 100, log.inode.cast_signed())).expect("a row");
+    sql.execute(insert, ("b.log", "a text", 1)).expect("a row");
+    let name = "INSERT INTO in_tail_files (name, offset, inode) VALUES (CAST(x'ff' AS TEXT), 7, 2)";
+    sql.execute(name, ()).expect("a row");
+    assert_eq!(log.find(&bench.open()), Known::At(100));
+    let database = Database::open(&bench.settings).expect("a database");
+    let rows = database.rows(&bench.settings.path).expect("rows");
+    assert_eq!(rows.iter().map(|row| row.offset).collect::<Vec<_>>(), [100, 7]);
 }
 
 #[tokio::test]
@@ -498,7 +515,10 @@ proptest! {
                     offsets = bench.open();
                     start = prefix(start, &ranges);
                     ranges.clear();
-                    end = log.find(&offsets).expect("known");
+                    end = match log.find(&offsets) {
+                        Known::At(end) => end,
+                        known => panic!("{known:?}"),
+                    };
                     prop_assert_eq!(end, start);
                     tracked = log.track(&offsets, start);
                 }
@@ -517,6 +537,6 @@ proptest! {
         }
         drop(tracked);
         runtime.block_on(offsets.close());
-        prop_assert_eq!(log.find(&bench.open()), Some(prefix(start, &ranges)));
+        prop_assert_eq!(log.find(&bench.open()), Known::At(prefix(start, &ranges)));
     }
 }

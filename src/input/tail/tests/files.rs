@@ -302,3 +302,85 @@ fn dockers_and_the_cris_lines_are_read_and_joined() {
         ]
     );
 }
+
+#[test]
+fn lines_that_wait_for_their_group_are_given_out_when_their_file_is_cut() {
+    let mut bench = Bench::new("a.log", &[HEAD, ("multiline.parser", "java")]);
+    bench.append("a.log", "x\nE: a.Exception: b\n\tat c\n");
+    assert_eq!(bench.look(), ["x\n"]);
+    fs::write(bench.path("a.log"), "y\n").unwrap();
+    assert_eq!(bench.look(), ["E: a.Exception: b\n\tat c\n", "y\n"]);
+    assert_eq!(bench.set.waiting_bytes(), 0);
+    // As many bytes, of which it is seen as they are read that they are others.
+    bench.append("a.log", "E: a.Exception: b\n");
+    assert_eq!(bench.look(), [""; 0]);
+    fs::write(bench.path("a.log"), "z\n".repeat(12)).unwrap();
+    assert_eq!(bench.look().len(), 13);
+}
+
+#[test]
+fn the_last_look_finds_new_files_before_refresh_interval_is_over() {
+    let mut bench = Bench::new("*.log", &[HEAD, ("refresh_interval", "60")]);
+    bench.look();
+    bench.append("a.log", "one\n");
+    assert_eq!(bench.look(), [""; 0]);
+    bench.set.last_look(bench.now());
+    let batches = bench.batches();
+    assert_eq!(batches.iter().flat_map(records).collect::<Vec<_>>(), ["one"]);
+}
+
+#[test]
+fn a_file_that_is_read_from_its_end_is_known_by_what_stands_before_that() {
+    let mut bench = Bench::new("a.log", &[]);
+    bench.append("a.log", "old\n");
+    assert_eq!(bench.look(), [""; 0]);
+    fs::write(bench.path("a.log"), "new\nmore\n").unwrap();
+    assert_eq!(bench.look(), ["new", "more"]);
+}
+
+#[test]
+fn a_file_that_was_written_anew_while_nobody_looked_is_read_from_its_start() {
+    for content in ["new\n", "new and longer than what was there before\n"] {
+        let lines = [("db", "@DIR@/offsets.db")];
+        let mut bench = Bench::new("a.log", &lines);
+        bench.append("a.log", "old\nother\n");
+        assert_eq!(bench.look(), [""; 0]);
+        let Bench { dir, set, .. } = bench;
+        let stored = set.stored();
+        drop(set);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(stored.wait());
+        fs::write(dir.path().join("a.log"), content).unwrap();
+        let mut bench = Bench::in_folder(dir, "a.log", &lines);
+        assert_eq!(bench.look(), [content.trim_end()]);
+    }
+}
+
+#[test]
+fn a_long_line_is_not_read_of_a_file_that_was_written_anew_since_its_end_was_found() {
+    let lines = [HEAD, ("buffer_chunk_size", "4096")];
+    let mut bench = Bench::new("a.log", &lines);
+    let long = "x".repeat(6_000);
+    bench.append("a.log", &format!("first\n{long}\n"));
+    bench.set.look(bench.now());
+    // Its first lines, the rest of the read, and the search.
+    let read: Vec<_> = (0..3).filter_map(|_| bench.set.turn(bench.now())).collect();
+    assert_eq!(read.iter().flat_map(records).collect::<Vec<_>>(), ["first"]);
+    let other = "y".repeat(6_000);
+    fs::write(bench.path("a.log"), format!("other\n{other}\n")).unwrap();
+    assert_eq!(bench.look(), ["other".to_owned(), other]);
+}
+
+#[test]
+fn no_more_files_are_opened_than_the_process_may_have_and_others_follow() {
+    let lines = [HEAD, ("refresh_interval", "1"), ("rotate_wait", "1")];
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::planned(dir, "*.log", &lines, |plan| plan.files_max = 2);
+    ["a.log", "b.log", "c.log"].iter().for_each(|name| bench.append(name, &format!("{name}\n")));
+    assert_eq!(bench.look(), ["a.log", "b.log"]);
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.later(1);
+    bench.later(1);
+    assert_eq!(bench.later(1), ["c.log"]);
+    assert_eq!(bench.set.files().len(), 2);
+}

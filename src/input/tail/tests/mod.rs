@@ -14,6 +14,7 @@ use super::config::{Config, Registries};
 use super::followed::Batch;
 use super::lines::Now;
 use super::offsets::Offsets;
+use super::plan::Plan;
 use super::set::Set;
 use crate::clock;
 use crate::multiline::config::Registry;
@@ -55,6 +56,15 @@ impl Bench {
     }
 
     fn in_folder(dir: tempfile::TempDir, path: &str, lines: &[(&str, &str)]) -> Self {
+        Self::planned(dir, path, lines, |_| {})
+    }
+
+    fn planned(
+        dir: tempfile::TempDir,
+        path: &str,
+        lines: &[(&str, &str)],
+        change: impl FnOnce(&mut Plan),
+    ) -> Self {
         let root = dir.path().to_str().unwrap().to_owned();
         let path = format!("{root}/{path}");
         let lines: Vec<(String, String)> = std::iter::once(("path".to_owned(), path))
@@ -68,7 +78,9 @@ impl Bench {
         let config = config.unwrap_or_else(|| panic!("{said}"));
         let counters = Arc::new(InputCounters::new("tail.0"));
         let offsets = config.db.as_ref().map_or(Offsets::none(), |db| Offsets::open(db).unwrap());
-        let set = Set::new(config.plan("t"), offsets, Arc::clone(&counters));
+        let mut plan = config.plan("t");
+        change(&mut plan);
+        let set = Set::new(plan, offsets, Arc::clone(&counters));
         let (start, start_time) = (clock::now(), clock::event_now());
         Self { dir, set, counters, start, start_time, passed: Duration::ZERO }
     }

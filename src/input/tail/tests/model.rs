@@ -10,7 +10,6 @@ use crate::input::tail::lines::{Long, Rules};
 use crate::input::tail::names::Tagging;
 use crate::input::tail::offsets::{Durability, JournalMode, Settings};
 use crate::input::tail::paths::{Excluded, Walk};
-use crate::input::tail::plan::Plan;
 use crate::ledger::{Account, Permit, Reason, Share};
 
 /// What is done.
@@ -35,7 +34,8 @@ enum Act {
     Restart,
     /// What was read and not delivered is gone with the process.
     Kill,
-    /// While no process runs, another file takes the place of the first.
+    /// While no process runs, another file takes the place of the first, or the file gets another
+    /// content in place.
     Replace,
 }
 
@@ -77,10 +77,11 @@ struct World {
     files: [Written; 2],
     made: usize,
     renamed: usize,
+    from_head: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(from_head: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let written =
             |name: &str, number| Written { path: dir.path().join(name), number, open: None };
@@ -99,6 +100,7 @@ impl World {
             files,
             made: 2,
             renamed: 0,
+            from_head,
         };
         world.start();
         world
@@ -127,13 +129,14 @@ impl World {
             excluded: Excluded::default(),
             tagging: Tagging { tag: "t".to_owned(), regex: None },
             rules: Arc::new(rules),
-            from_head: true,
+            from_head: self.from_head,
             later_from_head: true,
             refresh: Duration::from_secs(2),
             rotate_wait: Duration::from_secs(5),
             older: None,
             // Lines of all kinds: shorter than a read, as long, and longer than several.
             piece: 16,
+            files_max: 1_000,
         };
         let counters = Arc::new(InputCounters::new("tail.0"));
         self.account = Arc::default();
@@ -281,7 +284,12 @@ impl World {
                 self.close(0);
                 self.settle();
                 self.stop();
-                fs::remove_file(&self.files[0].path).unwrap();
+                if self.from_head {
+                    fs::remove_file(&self.files[0].path).unwrap();
+                } else {
+                    // Another file would be read from its end.
+                    fs::write(&self.files[0].path, "").unwrap();
+                }
                 self.anew(0, "app.log");
                 self.write(0, &[3, 20], false);
                 self.start();
@@ -295,9 +303,10 @@ proptest! {
 
     #[test]
     fn every_whole_line_is_delivered_once_and_in_order(
+        from_head in any::<bool>(),
         acts in proptest::collection::vec(act(), 1..40),
     ) {
-        let mut world = World::new();
+        let mut world = World::new(from_head);
         for act in acts {
             world.act(act);
         }
