@@ -53,7 +53,12 @@ pub struct Client {
 #[derive(Debug)]
 enum State {
     Helo,
-    Pong { nonce: Vec<u8>, keepalive: bool },
+    Pong {
+        nonce: Vec<u8>,
+        /// What we have sent.
+        digest: String,
+        keepalive: bool,
+    },
 }
 
 /// What to do next.
@@ -92,6 +97,15 @@ pub enum HandshakeError {
     Refused {
         /// What it says.
         reason: String,
+    },
+    /// The server has only sent our own digest back, which anybody can.
+    #[error(
+        "the server '{server}' sends our own digest back, which does not show that it holds \
+         shared_key; if it is to be trusted, give both sides different values of self_hostname"
+    )]
+    Reflected {
+        /// The name it gives itself.
+        server: String,
     },
     /// The server does not hold the key.
     #[error("the server '{server}' does not hold the same shared_key")]
@@ -133,22 +147,30 @@ impl Client {
         match &self.state {
             State::Helo => {
                 let helo = Helo::read(&message).map_err(unexpected)?;
-                let ping = self.ping(&helo);
-                self.state = State::Pong { nonce: helo.nonce.to_vec(), keepalive: helo.keepalive };
+                let name = self.identity.self_hostname.as_bytes();
+                let digest = self.digest(name, helo.nonce);
+                let ping = self.ping(&helo, &digest);
+                let (nonce, keepalive) = (helo.nonce.to_vec(), helo.keepalive);
+                self.state = State::Pong { nonce, digest, keepalive };
                 Ok(Step::Send(ping))
             }
-            State::Pong { nonce, keepalive } => {
+            State::Pong { nonce, digest, keepalive } => {
                 let pong = Pong::read(&message).map_err(unexpected)?;
-                self.check(&pong, nonce)?;
+                self.check(&pong, nonce, digest)?;
                 Ok(Step::Done { keepalive: *keepalive })
             }
         }
     }
 
-    fn ping(&self, helo: &Helo<'_>) -> Vec<u8> {
-        let Identity { self_hostname, shared_key, username, password } = &*self.identity;
+    /// What shows that whoever has this name holds the key.
+    fn digest(&self, name: &[u8], nonce: &[u8]) -> String {
+        let key = self.identity.shared_key.as_bytes();
+        hex_digest(&[self.salt.as_bytes(), name, nonce, key])
+    }
+
+    fn ping(&self, helo: &Helo<'_>, key: &str) -> Vec<u8> {
+        let Identity { self_hostname, shared_key: _, username, password } = &*self.identity;
         let (salt, name) = (self.salt.as_bytes(), self_hostname.as_bytes());
-        let key = hex_digest(&[salt, name, helo.nonce, shared_key.as_bytes()]);
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out);
         writer.array_header(6);
@@ -163,13 +185,16 @@ impl Client {
         out
     }
 
-    fn check(&self, pong: &Pong<'_>, nonce: &[u8]) -> Result<(), HandshakeError> {
+    fn check(&self, pong: &Pong<'_>, nonce: &[u8], own: &str) -> Result<(), HandshakeError> {
         if !pong.is_accepted {
             let reason = shown(pong.reason);
             return Err(HandshakeError::Refused { reason });
         }
-        let key = self.identity.shared_key.as_bytes();
-        let expected = hex_digest(&[self.salt.as_bytes(), pong.server, nonce, key]);
+        // Names and nonces of some lengths run into each other, so the digest alone decides.
+        if is_same(own.as_bytes(), pong.digest) {
+            return Err(HandshakeError::Reflected { server: shown(pong.server) });
+        }
+        let expected = self.digest(pong.server, nonce);
         if !is_same(expected.as_bytes(), pong.digest) {
             return Err(HandshakeError::Stranger { server: shown(pong.server) });
         }
@@ -392,6 +417,16 @@ mod tests {
         assert_eq!(answered(&pong(true, "", "them", "")), Err(stranger));
         let long = answered(&pong(false, &"x".repeat(1_000), "", "")).unwrap_err().to_string();
         assert!(long.len() < 400, "{long}");
+    }
+
+    #[test]
+    fn a_server_that_sends_our_own_digest_back_has_shown_nothing() {
+        let salt = "ab".repeat(SALT_BYTES);
+        let own = hex_digest(&[salt.as_bytes(), b"me", NONCE, b"key"]);
+        for name in ["me", "them"] {
+            let reflected = HandshakeError::Reflected { server: name.to_owned() };
+            assert_eq!(answered(&pong(true, "", name, &own)), Err(reflected));
+        }
     }
 
     #[test]
