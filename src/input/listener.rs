@@ -157,7 +157,7 @@ impl Listener {
 
     /// Accepts and serves until it is dropped.
     pub async fn accept(mut self, intake: Intake) {
-        let places = Arc::new(Semaphore::new(self.connections_max));
+        let places = Arc::new(Semaphore::new(self.connections_max.min(Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         if let Some(socket) = self.heartbeat.take() {
             connections.spawn(heartbeat::answer(socket));
