@@ -74,6 +74,12 @@ impl EntriesWriter {
         result
     }
 
+    /// Gives back what there is room for beyond the records.
+    pub fn shrink_to_fit(&mut self) {
+        self.data.shrink_to_fit();
+        self.entries.shrink_to_fit();
+    }
+
     /// The records.
     #[must_use]
     pub fn finish(self) -> Entries {

@@ -69,6 +69,7 @@ const PURE: &[&str] = &[
     "src/input/http/pulse.rs",
     "src/input/http/tag.rs",
     "src/input/http/tagged.rs",
+    "src/input/http/warnings.rs",
     "src/input/inflate/",
     "src/input/tail/config.rs",
     "src/input/tail/cursor.rs",

@@ -17,7 +17,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 /// Seconds after which a client may ask again when there was no room.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Why nothing of a request is kept.
+/// Why a request is refused: nothing of it is kept, but for [`Refusal::EndingWithin`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Refusal {
     /// Not POST.
@@ -70,6 +70,12 @@ pub(super) enum Refusal {
     /// The process ends.
     #[error("shutting down, nothing of the request was kept: send it again")]
     Ending,
+    /// The process ended while the records were taken in.
+    #[error(
+        "shutting down, only a part of the request was kept: send it again, some of it may then \
+         be there twice"
+    )]
+    EndingWithin,
 }
 
 impl Refusal {
@@ -86,13 +92,14 @@ impl Refusal {
             Self::Silent => 408,
             Self::TooLarge { .. } | Self::Inflated { .. } | Self::BeyondMemory { .. } => 413,
             Self::Encoding { .. } => 415,
-            Self::Busy | Self::Ending => 503,
+            Self::Busy | Self::Ending | Self::EndingWithin => 503,
         }
     }
 
     /// Whether the connection ends with the answer, as there may be more of a body to come.
     const fn closes(&self) -> bool {
-        matches!(self.status(), 408 | 413) || matches!(self, Self::Ending | Self::Cut)
+        let ends = matches!(self, Self::Ending | Self::EndingWithin | Self::Cut);
+        ends || matches!(self.status(), 408 | 413)
     }
 }
 
@@ -128,12 +135,12 @@ pub(super) fn health() -> Answer {
     answer
 }
 
-/// Nothing was kept.
+/// The request is refused.
 pub(super) fn refusal(refusal: &Refusal, version: Version) -> Answer {
     let mut answer = answer(refusal.status(), format!("error: {refusal}\n").into());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    if matches!(refusal, Refusal::Busy | Refusal::Ending) {
+    if refusal.status() == 503 {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     // HTTP/2 has no such header: there a stream ends, not the connection.

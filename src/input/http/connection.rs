@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
@@ -23,17 +23,20 @@ use crate::input::Intake;
 use crate::input::socket::Peer;
 use crate::telemetry::InputCounters;
 
-/// Most bytes of a request's head. Bodies are read in less, see [`Watched`].
-const HEAD_BYTES_MAX: u32 = 128 * 1_024;
+/// Most bytes of a request's head over HTTP/1.1: they are in memory before anybody can pay for them,
+/// and Fluent Bit takes 64 KiB of cookies. Bodies are read in less, see [`Watched`].
+const HEAD_BYTES_MAX: usize = 80 * 1_024;
+/// The same over HTTP/2, where several come at once.
+const STREAM_HEAD_BYTES_MAX: u32 = 32 * 1_024;
 /// Longest time in which a head may come, from the first byte that is waited for: a sender of one
 /// byte a second has time for one of the usual size.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(120);
 /// Requests of one HTTP/2 connection that are served at once.
 const STREAMS_MAX: u32 = 8;
-/// Bytes of a body that may come over HTTP/2 before they are read.
-const STREAM_BYTES_MAX: u32 = 64 * 1_024;
-/// The same for all bodies of a connection.
-const STREAMS_BYTES_MAX: u32 = STREAMS_MAX * STREAM_BYTES_MAX;
+/// Bytes of all bodies of a connection that may come over HTTP/2 before they are read.
+const STREAMS_BYTES_MAX: u32 = 64 * 1_024;
+/// The same for one of them: while it waits for memory, there is room for another.
+const STREAM_BYTES_MAX: u32 = STREAMS_BYTES_MAX / 2;
 /// Bytes of answers that wait to be sent over HTTP/2.
 const SEND_BYTES_MAX: usize = 16 * 1_024;
 
@@ -60,9 +63,9 @@ pub async fn serve<S>(
 {
     counters.connections.add(1);
     intake.activity.opened();
-    let (activity, has_warned) = (Arc::clone(&intake.activity), OnceLock::new());
+    let activity = Arc::clone(&intake.activity);
     let pulse = Arc::new(Pulse::new(clock::now()));
-    let visit = Visit { settings, peer, intake, counters, pulse, has_warned };
+    let visit = Visit { settings, peer, intake, counters, pulse };
     let visit = Arc::new(visit);
     let end = Box::pin(talk(stream, Arc::clone(&visit))).await;
     activity.closed();
@@ -115,7 +118,7 @@ fn builder(settings: &Settings) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.idle.map(|idle| idle.max(HEAD_TIME_MAX)))
-        .max_buf_size(usize::try_from(HEAD_BYTES_MAX).unwrap_or(usize::MAX))
+        .max_buf_size(HEAD_BYTES_MAX)
         // A peer that has sent all may close its half and wait for the answer.
         .half_close(true);
     builder
@@ -124,7 +127,7 @@ fn builder(settings: &Settings) -> Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS_MAX)
         .initial_stream_window_size(STREAM_BYTES_MAX)
         .initial_connection_window_size(STREAMS_BYTES_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_header_list_size(STREAM_HEAD_BYTES_MAX)
         .max_send_buf_size(SEND_BYTES_MAX);
     if settings.has_http2 { builder } else { builder.http1_only() }
 }

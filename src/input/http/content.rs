@@ -121,8 +121,22 @@ fn unknown(encoding: &HeaderValue) -> Refusal {
     Refusal::Encoding { found: String::from_utf8_lossy(encoding.as_bytes()).into_owned() }
 }
 
-/// Most bytes that a body may unpack to.
-pub(super) const fn unpacked_bytes_max(codec: Codec) -> usize {
+impl Content {
+    /// Most bytes that this body may unpack to. What cannot be done in steps is no larger than what
+    /// may come unpacked.
+    pub(super) fn unpacked_bytes_max(
+        &self,
+        codec: Codec,
+        packed: &[u8],
+        body_bytes_max: usize,
+    ) -> usize {
+        let bytes_max = codec_bytes_max(codec);
+        let is_at_once = self.form == Form::Fields || codec.is_at_once(packed);
+        if is_at_once { bytes_max.min(body_bytes_max) } else { bytes_max }
+    }
+}
+
+const fn codec_bytes_max(codec: Codec) -> usize {
     match codec {
         Codec::Gzip => GZIP_BYTES_MAX,
         Codec::Deflate => DEFLATE_BYTES_MAX,

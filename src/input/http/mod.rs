@@ -17,11 +17,15 @@ mod request;
 mod stream;
 mod tag;
 mod tagged;
+mod warnings;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
+
+pub use warnings::Warnings;
 
 use crate::record::accessor::Accessor;
 use crate::record::tag::Tag;
@@ -53,6 +57,8 @@ pub struct Settings {
     pub idle: Option<Duration>,
     /// How long a request waits for memory.
     pub pressure_wait: Duration,
+    /// When a refusal was written to the log.
+    pub warnings: Arc<Warnings>,
 }
 
 impl Settings {
@@ -70,6 +76,7 @@ impl Settings {
             body_bytes_max: config.body_bytes_max,
             idle: [config.idle, config.admission.io_timeout].into_iter().flatten().min(),
             pressure_wait: PRESSURE_WAIT,
+            warnings: Arc::default(),
         }
     }
 

@@ -12,6 +12,8 @@ use crate::telemetry::InputCounters;
 /// How often is asked again for memory. Not a place in the budget's queue, which is served in its
 /// order: a request that wants megabytes would have the lines of a `forward` input wait behind it.
 const LOOK: Duration = Duration::from_millis(10);
+/// How often at least, once it has waited for a while: each time twice as long as the last.
+const LOOK_MAX: Duration = Duration::from_millis(200);
 
 /// What a request has taken.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ impl<'a> Paid<'a> {
         self.counters.waits.add(1);
         let _waits = self.intake.activity.waits();
         let mut ending = self.intake.ending();
-        let since = clock::now();
+        let (since, mut look) = (clock::now(), LOOK);
         loop {
             let waited = clock::now().saturating_duration_since(since);
             let Some(left) = self.patience.checked_sub(waited).filter(|left| !left.is_zero())
@@ -75,8 +77,9 @@ impl<'a> Paid<'a> {
             tokio::select! {
                 biased;
                 _ = ending.wait_for(|ended| *ended) => return Err(Refusal::Ending),
-                () = tokio::time::sleep(LOOK.min(left)) => {}
+                () = tokio::time::sleep(look.min(left)) => {}
             }
+            look = (2 * look).min(LOOK_MAX);
             if let Some(share) = self.intake.try_take(bytes) {
                 let waited = clock::now().saturating_duration_since(since);
                 self.patience = self.patience.saturating_sub(waited);

@@ -5,7 +5,7 @@
 //! in as a whole or leaves nothing behind. Must not know how its connection is served.
 
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,8 +56,6 @@ pub(super) struct Visit {
     pub(super) intake: Intake,
     pub(super) counters: Arc<InputCounters>,
     pub(super) pulse: Arc<Pulse>,
-    /// Set once a refusal was written to the log: a peer that is wrong is wrong often.
-    pub(super) has_warned: OnceLock<()>,
 }
 
 /// A request being served, until it is dropped.
@@ -110,7 +108,11 @@ impl Visit {
             None => self.body(head, upload, &mut paid).await?,
         };
         let body = match content.codec {
-            Some(codec) => unpacked(codec, body, &mut paid).await?,
+            Some(codec) => {
+                let bytes_max =
+                    content.unpacked_bytes_max(codec, &body, self.settings.body_bytes_max);
+                unpacked(codec, body, bytes_max, &mut paid).await?
+            }
             None => body,
         };
         let tagged = self.decoded(head, &content, body, &mut paid).await?;
@@ -180,12 +182,16 @@ impl Visit {
             remote_addr: address.map(|(key, text)| Pair { key, text }),
         });
         let mut decoder = Decoder::new(content.form, &body);
-        while decoder.step(&mut tagged)? {
-            paid.raise_to(body.capacity() + tagged.bytes()).await?;
+        loop {
+            let room = decoder.room_bytes();
+            paid.raise_to(body.capacity().saturating_add(tagged.bytes()).saturating_add(room))
+                .await?;
+            if !decoder.step(&mut tagged)? {
+                return Ok(tagged);
+            }
             // Others have their turn: a body may be large.
             tokio::task::yield_now().await;
         }
-        Ok(tagged)
     }
 
     /// Hands all records on, once all their memory is there.
@@ -209,19 +215,26 @@ impl Visit {
         // A task of its own: a peer that goes away ends the serving of its request wherever that
         // stands, and what was begun here has to be done.
         let handed_on = tokio::spawn(async move {
+            // The ring may close in between: what is left gets its place in the ledger all the same.
+            let (mut some, mut all) = (false, true);
             for (chunk, share) in chunks {
-                intake.take_in(chunk, share).await.map_err(|_| Refusal::Ending)?;
+                let taken = intake.take_in(chunk, share).await.is_ok();
+                some |= taken;
+                all &= taken;
             }
-            Ok(())
+            (some, all)
         });
-        handed_on.await.unwrap_or(Err(Refusal::Ending))?;
-        Ok(answer::success(&self.settings))
+        match handed_on.await {
+            Ok((_, true)) => Ok(answer::success(&self.settings)),
+            Ok((false, false)) => Err(Refusal::Ending),
+            Ok((true, false)) | Err(_) => Err(Refusal::EndingWithin),
+        }
     }
 
     fn log(&self, head: &Parts, refusal: &Refusal) {
         let (input, peer, path) = (&self.counters.name, &self.peer, head.uri.path());
         let status = refusal.status();
-        if self.has_warned.set(()).is_ok() {
+        if self.settings.warnings.is_due(clock::now()) {
             tracing::warn!("{input}: {peer}: request to {path} refused with {status}: {refusal}");
         } else {
             tracing::debug!("{input}: {peer}: request to {path} refused with {status}: {refusal}");
@@ -261,7 +274,12 @@ impl Upload {
 
     /// Reads on, within limits, what its sender is sending anyway.
     async fn drain(&mut self, refusal: &Refusal) {
-        if !self.flows || matches!(refusal, Refusal::Silent | Refusal::Cut | Refusal::Ending) {
+        if !self.flows
+            || matches!(
+                refusal,
+                Refusal::Silent | Refusal::Cut | Refusal::Ending | Refusal::EndingWithin
+            )
+        {
             return;
         }
         let draining = async {
@@ -279,8 +297,12 @@ impl Upload {
 }
 
 /// Unpacks a body, for which is paid step by step.
-async fn unpacked(codec: Codec, packed: Vec<u8>, paid: &mut Paid<'_>) -> Result<Vec<u8>, Refusal> {
-    let bytes_max = content::unpacked_bytes_max(codec);
+async fn unpacked(
+    codec: Codec,
+    packed: Vec<u8>,
+    bytes_max: usize,
+    paid: &mut Paid<'_>,
+) -> Result<Vec<u8>, Refusal> {
     let refusal = |error| match error {
         InflateError::TooLarge => Refusal::Inflated { bytes_max },
         InflateError::Corrupt => Refusal::Damaged,
@@ -298,7 +320,7 @@ async fn unpacked(codec: Codec, packed: Vec<u8>, paid: &mut Paid<'_>) -> Result<
         if !inflater.step(&mut out).map_err(refusal)? {
             break;
         }
-        // More came out of the last step than there was room for, where it was a window.
+        // What the next step holds, which is more than the last where a window fills.
         paid.raise_to(packed.capacity() + out.capacity() + inflater.own_bytes()).await?;
         tokio::task::yield_now().await;
     }

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use super::tag;
+use crate::chunk::CHUNK_OVERHEAD_BYTES;
 use crate::input::item::CHUNK_ENTRIES_MAX;
 use crate::record::accessor::Accessor;
-use crate::record::chunk::{Entry, TaggedEntries};
+use crate::record::chunk::{Entries, Entry, TaggedEntries};
 use crate::record::edit::{EntriesWriter, MapWriter};
 use crate::record::json_in::Pair;
 use crate::record::map;
@@ -161,7 +162,8 @@ impl<'a> Tagged<'a> {
         self.records += 1;
         self.bytes += records.data_bytes() - before + size_of::<Entry>();
         if records.len() >= CHUNK_ENTRIES_MAX || records.data_bytes() >= CHUNK_BYTES_MAX {
-            let entries = std::mem::take(records).finish();
+            self.bytes += tag.as_bytes().len() + CHUNK_OVERHEAD_BYTES;
+            let entries = fitted(std::mem::take(records));
             self.done.push(TaggedEntries { tag: tag.clone(), entries });
         }
         Ok(())
@@ -171,6 +173,7 @@ impl<'a> Tagged<'a> {
     fn place(&mut self, tag: Option<Tag>) -> usize {
         if self.groups.is_empty() {
             let group = Group { tag: self.stamp.tag.clone(), records: EntriesWriter::default() };
+            self.bytes += group.cost_bytes();
             self.groups.push(group);
         }
         let Some(tag) = tag.filter(|tag| *tag != self.stamp.tag) else { return 0 };
@@ -178,8 +181,9 @@ impl<'a> Tagged<'a> {
             return *place;
         }
         let place = self.groups.len();
-        self.bytes += size_of::<Group>() + 2 * tag.as_bytes().len();
-        self.groups.push(Group { tag: tag.clone(), records: EntriesWriter::default() });
+        let group = Group { tag: tag.clone(), records: EntriesWriter::default() };
+        self.bytes += group.cost_bytes();
+        self.groups.push(group);
         self.places.insert(tag, place);
         place
     }
@@ -188,11 +192,24 @@ impl<'a> Tagged<'a> {
     pub(super) fn finish(mut self) -> Vec<TaggedEntries> {
         for Group { tag, records } in self.groups {
             if !records.is_empty() {
-                self.done.push(TaggedEntries { tag, entries: records.finish() });
+                self.done.push(TaggedEntries { tag, entries: fitted(records) });
             }
         }
         self.done
     }
+}
+
+impl Group {
+    /// What it costs before there is a record in it: its chunk, and its place.
+    fn cost_bytes(&self) -> usize {
+        size_of::<Self>() + 2 * self.tag.as_bytes().len() + CHUNK_OVERHEAD_BYTES
+    }
+}
+
+/// Without room for more: what is kept is what is counted.
+fn fitted(mut records: EntriesWriter) -> Entries {
+    records.shrink_to_fit();
+    records.finish()
 }
 
 /// Whether a record has a key more than once.
@@ -204,6 +221,7 @@ fn has_twice(record: &[u8], key: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunk::Chunk;
 
     fn stamp() -> Stamp<'static> {
         let time = EventTime::from_nanos(7);
@@ -269,6 +287,25 @@ mod tests {
             (0..records).for_each(|_| tagged.push_map(b"\x80"));
             let found: Vec<_> = tagged.finish().iter().map(|one| one.entries.len()).collect();
             assert_eq!(found, chunks);
+        }
+    }
+
+    #[test]
+    fn no_more_is_handed_on_than_was_counted() {
+        let key = Accessor::parse("$t").unwrap();
+        for (tags, records) in [(1, 10_000), (500, 1), (20, 300)] {
+            let mut tagged = Tagged::new(Stamp { tag_key: Some(&key), ..stamp() });
+            for number in 0..tags * records {
+                let tag = format!("{:03}", number % tags);
+                tagged.push_map(&[b"\x81\xa1t\xa3", tag.as_bytes()].concat());
+            }
+            let counted = tagged.bytes();
+            let chunks = tagged.finish();
+            let cost = |chunk: &TaggedEntries| Chunk::cost_bytes(&chunk.tag, &chunk.entries);
+            let cost: usize = chunks.iter().map(cost).sum();
+            assert!((cost..2 * cost).contains(&counted), "{counted} for {cost}");
+            let entries = chunks.iter().map(|chunk| &chunk.entries.entries);
+            assert!(entries.into_iter().all(|entries| entries.capacity() == entries.len()));
         }
     }
 }

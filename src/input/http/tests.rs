@@ -13,7 +13,7 @@ use super::*;
 use crate::chunk::Chunk;
 use crate::input::socket::Peer;
 use crate::input::{Intake, admission};
-use crate::ledger::{Account, Budget};
+use crate::ledger::{Account, Budget, Reason};
 use crate::option::{Options, Policy, section};
 use crate::ring::Ring;
 use crate::telemetry::InputCounters;
@@ -427,4 +427,27 @@ async fn http_2_is_spoken_where_that_is_wanted() {
         assert_eq!(answer.is_ok_and(|answer| answer.status() == 201), is_spoken);
         assert_eq!(stand.taken().await.len(), usize::from(is_spoken));
     }
+}
+
+#[tokio::test]
+async fn a_request_cut_by_the_end_has_an_outcome_for_all_its_records_and_says_what_may_be_double() {
+    let mut stand = Stand::new(&[("tag_key", "t")]);
+    stand.intake.ring = Arc::new(Ring::new(1));
+    let intake = stand.intake.clone();
+    let ends = async {
+        // The first is in the ring, the second waits for its place.
+        while intake.account.balance().received < 2 {
+            tokio::task::yield_now().await;
+        }
+        intake.close();
+    };
+    let body = "{\"t\":\"a\"}{\"t\":\"b\"}{\"t\":\"c\"}";
+    let sent = post("/x", body);
+    let (outcome, ()) = tokio::join!(stand.serve(&sent), ends);
+    assert_eq!((outcome.statuses(), outcome.tags()), (vec![503], vec!["a"]));
+    assert!(outcome.answers.contains("only a part of the request"), "{}", outcome.answers);
+    assert!(!outcome.answers.contains("nothing"), "{}", outcome.answers);
+    let ledger = stand.intake.account.balance();
+    assert_eq!((ledger.received, ledger.dropped_for(Reason::Stopped)), (3, 2));
+    assert_eq!(stand.intake.budget.used_bytes(), 0);
 }

@@ -25,8 +25,16 @@ pub enum Codec {
     Deflate,
     /// Frames of RFC 8878 in a row.
     Zstd,
-    /// Snappy: framed if it begins with the byte 0xff, else one block.
+    /// Snappy: framed if it begins with the identifier of a stream, else one block.
     Snappy,
+}
+
+impl Codec {
+    /// Whether all of the bytes come out in one step.
+    #[must_use]
+    pub fn is_at_once(self, bytes: &[u8]) -> bool {
+        self == Self::Snappy && !bytes.starts_with(snappy::IDENTIFIER)
+    }
 }
 
 /// Why nothing comes out.
@@ -70,10 +78,8 @@ impl<'a> Inflater<'a> {
             Codec::Gzip => State::Gzip(gzip::Members::default()),
             Codec::Deflate => State::Deflate(deflate::Stream::new(bytes)),
             Codec::Zstd => State::Zstd(zstd::Frames::new(bytes_max)),
-            Codec::Snappy if bytes.first() == Some(&0xff) => {
-                State::Framed(snappy::Framed::new(bytes))
-            }
-            Codec::Snappy => State::Block(snappy::Block::default()),
+            Codec::Snappy if codec.is_at_once(bytes) => State::Block(snappy::Block::default()),
+            Codec::Snappy => State::Framed(snappy::Framed::new(bytes)),
         };
         Self { rest: bytes, state, bytes_max }
     }
@@ -99,8 +105,8 @@ impl<'a> Inflater<'a> {
         }
     }
 
-    /// Appends some of what comes out, about as much as there is room for or [`STEP_BYTES`]
-    /// (the last step of a zstd frame: its window), and says whether there may be more. `out` was empty before the first step.
+    /// Appends some of what comes out, about as much as there is room for or [`STEP_BYTES`], and
+    /// says whether there may be more. `out` was empty before the first step.
     ///
     /// # Errors
     ///
@@ -127,7 +133,11 @@ impl<'a> Inflater<'a> {
 /// [`InflateError`]: then nothing of it may be used, as nobody can say what is missing.
 pub fn inflate(codec: Codec, bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, InflateError> {
     let (mut inflater, mut out) = (Inflater::new(codec, bytes, bytes_max), Vec::new());
-    while inflater.step(&mut out)? {}
+    while inflater.step(&mut out)? {
+        if out.len() == out.capacity() {
+            out.reserve(STEP_BYTES);
+        }
+    }
     // What is kept is what is counted.
     out.shrink_to_fit();
     Ok(out)

@@ -8,6 +8,9 @@ use super::{InflateError, STEP_BYTES, Step};
 /// A copy of 64 bytes takes three: a block cannot give more than this for each of its bytes.
 const EXPANSION_MAX: usize = 22;
 
+/// What a stream of frames begins with. A block may begin with its first byte too.
+pub(super) const IDENTIFIER: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+
 /// Frames.
 pub(super) struct Framed<'a>(snap::read::FrameDecoder<&'a [u8]>);
 
@@ -23,8 +26,14 @@ impl<'a> Framed<'a> {
     }
 
     pub(super) fn step(&mut self, out: &mut Vec<u8>) -> Result<Step, InflateError> {
-        let read = self.0.by_ref().take(STEP_BYTES as u64).read_to_end(out);
+        let (start, room) = (out.len(), out.capacity() - out.len());
+        let room = if room == 0 { STEP_BYTES } else { room.min(STEP_BYTES) };
+        // Not `read_to_end`, which doubles what there is.
+        out.reserve_exact(room);
+        out.resize(start + room, 0);
+        let read = self.0.read(out.get_mut(start..).unwrap_or_default());
         let read = read.map_err(|_| InflateError::Corrupt)?;
+        out.truncate(start + read);
         Ok(if read == 0 { Step::Done } else { Step::More })
     }
 }
@@ -57,6 +66,7 @@ impl Block {
         out: &mut Vec<u8>,
     ) -> Result<Step, InflateError> {
         let bytes = self.bytes(rest, bytes_max)?;
+        out.reserve_exact(bytes.saturating_sub(out.len()));
         out.resize(bytes, 0);
         let mut decoder = snap::raw::Decoder::new();
         let written = decoder.decompress(rest, out).map_err(|_| InflateError::Corrupt)?;

@@ -109,13 +109,71 @@ fn a_step_gives_no_more_than_there_is_room_for() {
             }
             let (before, room) = (out.len(), out.capacity());
             let goes_on = inflater.step(&mut out).unwrap();
-            // zstd keeps its window until the last step.
-            let most = if name == "zstd" { bytes.len() } else { room };
-            assert!(out.len() <= most, "{name}: {} after {before}", out.len());
+            assert!(out.len() <= room, "{name}: {} after {before}", out.len());
             if !goes_on {
                 break;
             }
         }
         assert_eq!(out.len(), bytes.len(), "{name}");
     }
+}
+
+#[test]
+fn a_block_whose_length_begins_as_frames_do_is_a_block() {
+    for length in [127, 128, 255, 383, 511, 1_023] {
+        let bytes = vec![b'x'; length];
+        let packed = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
+        assert_eq!(inflate(Codec::Snappy, &packed, 2_000), Ok(bytes), "{length}");
+    }
+}
+
+/// A frame of one raw block: `hello`, with the size and the checksum that it says.
+fn hello(size: u8, checksum: [u8; 4]) -> Vec<u8> {
+    let head = [0x28, 0xb5, 0x2f, 0xfd, 0x24, size, 5 << 3 | 1, 0, 0];
+    [&head, b"hello".as_slice(), &checksum].concat()
+}
+
+#[test]
+fn a_zstd_frame_is_what_its_checksum_and_its_size_say() {
+    let checksum = [0xa3, 0x6d, 0x9f, 0x88];
+    assert_eq!(inflate(Codec::Zstd, &hello(5, checksum), 9), Ok(b"hello".to_vec()));
+    for bit in 0..32 {
+        let wrong = (u32::from_le_bytes(checksum) ^ 1 << bit).to_le_bytes();
+        assert_eq!(inflate(Codec::Zstd, &hello(5, wrong), 9), Err(InflateError::Corrupt));
+    }
+    for size in [0, 4, 6] {
+        let found = inflate(Codec::Zstd, &hello(size, checksum), 9);
+        assert_eq!(found, Err(InflateError::Corrupt), "{size}");
+    }
+}
+
+#[test]
+fn the_window_of_a_zstd_frame_is_counted_as_long_as_it_is_held() {
+    // 32 blocks of 128 KiB of one byte, and a window of 2 MiB.
+    let (block, blocks) = (128 * 1_024_u32, 32);
+    let mut packed = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 11 << 3];
+    for number in 1..=blocks {
+        let header = block << 3 | 1 << 1 | u32::from(number == blocks);
+        packed.extend(&header.to_le_bytes()[..3]);
+        packed.push(b'x');
+    }
+    let all = (block * blocks) as usize;
+    let mut inflater = Inflater::new(Codec::Zstd, &packed, all);
+    let (mut out, mut held_bytes_max) = (Vec::new(), 0);
+    loop {
+        let before = inflater.own_bytes();
+        let goes_on = inflater.step(&mut out).unwrap();
+        // Four bytes for each block that was taken out.
+        let decoded = (packed.len() - inflater.rest.len()).saturating_sub(6) / 4 * block as usize;
+        assert!(decoded <= out.len() + inflater.own_bytes(), "{decoded}");
+        if out.len() < decoded {
+            assert!(decoded - out.len() <= before, "paid before it is held");
+        }
+        held_bytes_max = held_bytes_max.max(inflater.own_bytes());
+        if !goes_on {
+            break;
+        }
+    }
+    assert_eq!(out.len(), all);
+    assert!(held_bytes_max >= 2 << 20, "{held_bytes_max}");
 }

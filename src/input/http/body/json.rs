@@ -15,6 +15,8 @@ pub(in crate::input::http) struct Json<'a> {
     at: usize,
     expect: Expect,
     has_value: bool,
+    /// Bytes that are looked at for one value: more, once it was seen to be larger.
+    window: usize,
     transcoder: Transcoder,
     /// For values that are no records: they are walked, not kept.
     scratch: Vec<u8>,
@@ -38,21 +40,30 @@ impl<'a> Json<'a> {
             at: 0,
             expect: Expect::Value,
             has_value: false,
+            window: STEP_BYTES,
             transcoder: Transcoder::new(RECORD_DEPTH_MAX),
             scratch: Vec::new(),
         }
     }
 
-    pub(super) fn step(&mut self, out: &mut Tagged<'_>) -> Result<bool, Fault> {
-        let end = self.at.saturating_add(STEP_BYTES);
-        while self.at < end {
-            let blank = self.rest().iter().take_while(|byte| is_blank(**byte)).count();
-            self.at += blank;
+    /// Bytes that the next step looks at, at most.
+    pub(super) fn window_bytes(&self) -> usize {
+        self.rest().len().min(self.window)
+    }
+
+    pub(super) fn step(&mut self, out: &mut Tagged<'_>, bytes_max: usize) -> Result<bool, Fault> {
+        let (end, window) = (self.at.saturating_add(STEP_BYTES), self.window);
+        // A value that is larger than was paid for is for the next step.
+        while self.at < end && self.window == window && out.bytes() < bytes_max {
+            let blank = self.rest().iter().take(end - self.at);
+            self.at += blank.take_while(|byte| is_blank(**byte)).count();
             let Some(byte) = self.rest().first().copied() else { return self.ended() };
+            if self.at == end {
+                break;
+            }
             self.expect = match (self.expect, byte) {
                 (Expect::Value, b'{') => {
-                    self.has_value = true;
-                    self.record(out)?;
+                    self.has_value |= self.record(out)?;
                     Expect::Value
                 }
                 (Expect::Value, b'[') => {
@@ -67,15 +78,13 @@ impl<'a> Json<'a> {
                     self.at += 1;
                     Expect::Value
                 }
-                (Expect::Element { .. }, b'{') => {
-                    self.record(out)?;
-                    Expect::Next
-                }
-                (Expect::Element { .. }, _) => {
-                    self.no_record()?;
+                (Expect::Element { .. }, b'{') if self.record(out)? => Expect::Next,
+                (Expect::Element { .. }, b'{') => self.expect,
+                (Expect::Element { .. }, _) if self.no_record()? => {
                     out.skip();
                     Expect::Next
                 }
+                (Expect::Element { .. }, _) => self.expect,
                 (Expect::Next, b',') => {
                     self.at += 1;
                     Expect::Element { or_end: false }
@@ -101,23 +110,49 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn record(&mut self, out: &mut Tagged<'_>) -> Result<(), Fault> {
-        let (rest, transcoder) = (self.rest(), &mut self.transcoder);
+    /// `false`: it is larger than the window, which was made larger.
+    fn record(&mut self, out: &mut Tagged<'_>) -> Result<bool, Fault> {
+        let (seen, transcoder) = (self.seen(), &mut self.transcoder);
         let mut end = 0;
         let pushed = out.push(|data, pair| {
-            end = transcoder.transcode(rest, pair, data)?;
+            end = transcoder.transcode(seen, pair, data)?;
             Ok(())
         });
-        pushed.map_err(|error| self.fault(error))?;
-        self.at += end;
-        Ok(())
+        self.walked(pushed.map(|()| end))
     }
 
-    fn no_record(&mut self) -> Result<(), Fault> {
-        self.scratch.clear();
-        let walked = self.transcoder.transcode(self.rest(), None, &mut self.scratch);
-        self.at += walked.map_err(|error| self.fault(error))?;
-        Ok(())
+    /// As [`Json::record`].
+    fn no_record(&mut self) -> Result<bool, Fault> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let walked = self.transcoder.transcode(self.seen(), None, &mut scratch);
+        // A large one is not kept, as nobody pays for it.
+        if scratch.capacity() <= STEP_BYTES {
+            self.scratch = scratch;
+        }
+        // A number that ends with the window may go on behind it.
+        let is_cut = walked == Ok(self.seen().len()) && self.seen().len() < self.rest().len();
+        self.walked(if is_cut { Err(JsonError::Truncated) } else { walked })
+    }
+
+    fn walked(&mut self, walked: Result<usize, JsonError>) -> Result<bool, Fault> {
+        match walked {
+            Ok(bytes) => {
+                self.at += bytes;
+                self.window = STEP_BYTES;
+                Ok(true)
+            }
+            Err(JsonError::Truncated) if self.window < self.rest().len() => {
+                self.window = self.window.saturating_mul(2);
+                Ok(false)
+            }
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+
+    /// What may be looked at.
+    fn seen(&self) -> &'a [u8] {
+        self.rest().get(..self.window).unwrap_or(self.rest())
     }
 
     fn fault(&self, error: JsonError) -> Fault {

@@ -10,7 +10,11 @@ mod msgpack;
 use super::tagged::Tagged;
 
 /// Bytes of a body after which a step ends.
-const STEP_BYTES: usize = 256 * 1_024;
+const STEP_BYTES: usize = 16 * 1_024;
+/// Times these bytes a step may give: of many small records more comes than went in.
+const STEP_GROWTH: usize = 10;
+/// Times its bytes a record may be that is larger than a step: `1e1,` becomes nine bytes.
+const RECORD_GROWTH: usize = 3;
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,15 +75,30 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Takes some records out, and says whether there may be more.
+    /// Bytes that the next step gives at most, about.
+    pub(super) fn room_bytes(&self) -> usize {
+        let bytes = match self {
+            Self::Json(json) => json.window_bytes(),
+            Self::Msgpack(msgpack) => msgpack.window_bytes(),
+            Self::Fields(body) => body.len(),
+        };
+        let beyond = bytes.saturating_sub(STEP_BYTES).saturating_mul(RECORD_GROWTH);
+        // Never none: at the end of a body a step has to find it.
+        (bytes.clamp(1, STEP_BYTES) * STEP_GROWTH).saturating_add(beyond)
+    }
+
+    /// Takes some records out, for no more than [`Decoder::room_bytes`], and says whether there may
+    /// be more.
     ///
     /// # Errors
     ///
     /// The body is not good: none of its records may be used.
     pub(super) fn step(&mut self, out: &mut Tagged<'_>) -> Result<bool, Fault> {
+        // Whatever the tags and the address add, it ends where its room does.
+        let bytes_max = out.bytes().saturating_add(self.room_bytes());
         match self {
-            Self::Json(json) => json.step(out),
-            Self::Msgpack(msgpack) => msgpack.step(out),
+            Self::Json(json) => json.step(out, bytes_max),
+            Self::Msgpack(msgpack) => msgpack.step(out, bytes_max),
             Self::Fields(body) => fields::read(body, out).map(|()| false),
         }
     }

@@ -14,22 +14,31 @@ pub(in crate::input::http) struct Msgpack<'a> {
     body_bytes: usize,
     /// Elements that are left of an array.
     elements: u32,
+    /// Bytes of the next record, where it is larger than a step.
+    large: usize,
 }
 
 impl<'a> Msgpack<'a> {
     pub(super) const fn new(body: &'a [u8]) -> Self {
-        Self { reader: Reader::new(body), body_bytes: body.len(), elements: 0 }
+        Self { reader: Reader::new(body), body_bytes: body.len(), elements: 0, large: 0 }
     }
 
-    pub(super) fn step(&mut self, out: &mut Tagged<'_>) -> Result<bool, Fault> {
+    /// Bytes that the next step takes, at most.
+    pub(super) fn window_bytes(&self) -> usize {
+        self.reader.rest().len().min(self.large.max(STEP_BYTES))
+    }
+
+    pub(super) fn step(&mut self, out: &mut Tagged<'_>, bytes_max: usize) -> Result<bool, Fault> {
         let end = self.at().saturating_add(STEP_BYTES);
-        while self.at() < end {
+        while self.at() < end && out.bytes() < bytes_max {
             match (self.reader.peek(), self.elements.checked_sub(1)) {
                 (None, None) if self.body_bytes == 0 => return Err(Fault::Empty),
                 (None, None) => return Ok(false),
                 (None, Some(_)) => return Err(self.fault(ReadError::NeedMore)),
                 (Some(0x80..=0x8f | 0xde | 0xdf), left) => {
-                    self.record(out)?;
+                    if !self.record(out)? {
+                        return Ok(true);
+                    }
                     self.elements = left.unwrap_or_default();
                 }
                 (Some(_), Some(left)) => {
@@ -48,14 +57,21 @@ impl<'a> Msgpack<'a> {
         Ok(true)
     }
 
-    fn record(&mut self, out: &mut Tagged<'_>) -> Result<(), Fault> {
-        let at = self.at();
+    /// `false`: it is larger than what is paid for, and is for the next step.
+    fn record(&mut self, out: &mut Tagged<'_>) -> Result<bool, Fault> {
+        let (at, before) = (self.at(), self.reader.clone());
         let record = self.reader.skip_value().map_err(|error| self.fault(error))?;
+        if record.len() > self.large.max(STEP_BYTES) {
+            self.large = record.len();
+            self.reader = before;
+            return Ok(false);
+        }
+        self.large = 0;
         if exceeds_depth(record, RECORD_DEPTH_MAX) {
             return Err(Fault::TooDeep { at, depth_max: RECORD_DEPTH_MAX });
         }
         out.push_map(record);
-        Ok(())
+        Ok(true)
     }
 
     /// Offset of the next byte to look at.

@@ -7,12 +7,21 @@ use crate::input::http::tagged::Stamp;
 use crate::record::json_in::Transcoder;
 use crate::record::time::EventTime;
 
+/// A small record, its tag and its chunk: what a step may give beyond its room.
+const SLACK: usize = 2 * 1_024;
+
 /// The records of a body as msgpack, and how many values were none.
 fn read(form: Form, body: &[u8]) -> Result<(Vec<Vec<u8>>, u64), Fault> {
     let time = EventTime::from_nanos(7);
     let stamp = Stamp { time, tag: "t".into(), tag_key: None, remote_addr: None };
     let (mut decoder, mut out) = (Decoder::new(form, body), Tagged::new(stamp));
-    while decoder.step(&mut out)? {}
+    // No step gives much more than was paid for before it.
+    while {
+        let paid = out.bytes() + decoder.room_bytes();
+        let goes_on = decoder.step(&mut out)?;
+        assert!(out.bytes() <= paid + SLACK, "{} of {paid}", out.bytes());
+        goes_on
+    } {}
     let skipped = out.skipped();
     let chunks = out.finish();
     let records = chunks.iter().flat_map(|chunk| chunk.entries.iter());
@@ -124,6 +133,51 @@ fn a_form_is_one_record_of_text() {
     assert_eq!(read(Form::Fields, format!("a={long}").as_bytes()), Ok((vec![record], 0)));
     assert_eq!(read(Form::Fields, b"no pair"), Err(Fault::NoPair));
     assert_eq!(read(Form::Fields, b""), Err(Fault::Empty));
+}
+
+#[test]
+fn a_record_that_is_larger_than_a_step_is_read_as_any_other() {
+    for bytes in [STEP_BYTES - 9, STEP_BYTES - 8, STEP_BYTES - 7, STEP_BYTES, 9 * STEP_BYTES] {
+        let record = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
+        let packed = msgpack_of(&record);
+        let expected = vec![packed.clone(), packed.clone()];
+        let skipped = "7".repeat(bytes);
+        assert_eq!(json(&format!("{record}{record}")), Ok((expected.clone(), 0)), "{bytes}");
+        let array = format!("[{record},{skipped},[{record}],{record}]");
+        assert_eq!(json(&array), Ok((expected.clone(), 2)), "{bytes}");
+        assert_eq!(read(Form::Msgpack, &packed.repeat(2)), Ok((expected, 0)), "{bytes}");
+    }
+}
+
+#[test]
+fn a_step_ends_though_there_is_nothing_but_blanks() {
+    let body = [b" ".repeat(3 * STEP_BYTES), b"{}".to_vec(), b"\n".repeat(2 * STEP_BYTES)].concat();
+    let stamp =
+        Stamp { time: EventTime::from_nanos(7), tag: "t".into(), tag_key: None, remote_addr: None };
+    let (mut decoder, mut out) = (Decoder::new(Form::Json, &body), Tagged::new(stamp));
+    let mut steps = 0;
+    while decoder.step(&mut out).unwrap() {
+        steps += 1;
+    }
+    assert_eq!((steps, out.records()), (5, 1));
+}
+
+#[test]
+fn a_step_ends_when_its_room_is_full_whatever_fills_it() {
+    let remote_addr = Some(crate::record::json_in::Pair { key: b"address", text: &[b'x'; 1_000] });
+    for (form, body) in [(Form::Json, b"{}".repeat(1_000)), (Form::Msgpack, b"\x80".repeat(2_000))]
+    {
+        let stamp =
+            Stamp { time: EventTime::from_nanos(7), tag: "t".into(), tag_key: None, remote_addr };
+        let (mut decoder, mut out) = (Decoder::new(form, &body), Tagged::new(stamp));
+        let mut goes_on = true;
+        while goes_on {
+            let paid = out.bytes() + decoder.room_bytes();
+            goes_on = decoder.step(&mut out).unwrap();
+            assert!(out.bytes() <= paid + SLACK, "{} of {paid}", out.bytes());
+        }
+        assert!(out.bytes() > 1_000_000);
+    }
 }
 
 fn msgpack_fields(fields: &[(&str, &str)]) -> Vec<u8> {
