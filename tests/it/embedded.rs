@@ -194,6 +194,7 @@ fn every_shipped_example_is_right_and_has_no_warnings() {
         "agent-host.conf",
         "cross-account.conf",
         "health-check.conf",
+        "http.conf",
         "minimal.conf",
     ];
     assert_eq!(names, expected);

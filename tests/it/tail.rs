@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -144,25 +142,19 @@ async fn a_stop_reads_files_nobody_has_met_and_ends_while_others_are_written() {
     let file = world.write("fluent-bit.conf", &text);
     let process = Process::start(["-c".as_ref(), file.as_os_str()]);
     let path = world.folder.path().join("logs/0.log");
-    let is_over = Arc::new(AtomicBool::new(false));
-    let writer = std::thread::spawn({
-        let is_over = Arc::clone(&is_over);
-        move || {
-            let mut file = File::options().append(true).open(path).unwrap();
-            let mut number = 1;
-            while !is_over.load(Ordering::Relaxed) {
-                file.write_all(format!("line {number}\n").as_bytes()).unwrap();
-                number += 1;
-                std::thread::sleep(std::time::Duration::from_micros(500));
-            }
+    let writer = tokio::spawn(async move {
+        let mut file = File::options().append(true).open(path).unwrap();
+        let mut ticks = tokio::time::interval(std::time::Duration::from_micros(500));
+        for number in 1_u64.. {
+            file.write_all(format!("line {number}\n").as_bytes()).unwrap();
+            ticks.tick().await;
         }
     });
     wait_for("a line", || !arrived(&world).is_empty()).await;
     append(&world, 1, 0..3);
     process.signal("TERM");
     let (status, said) = in_time("the end", process.end()).await;
-    is_over.store(true, Ordering::Relaxed);
-    writer.join().unwrap();
+    writer.abort();
     assert_eq!(status, Some(0), "{said}");
     assert!(!said.contains("still sending"), "{said}");
     let arrived = arrived(&world);

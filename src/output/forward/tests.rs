@@ -268,7 +268,7 @@ async fn a_unix_socket_and_a_handshake_go_together() {
         ping
     };
     let (sent, ping) = tokio::join!(nodes.send(load(1)), refusing);
-    assert!(ping.starts_with(b"\x96\xa4PING\xa9localhost\xd9\x20"));
+    assert!(ping.starts_with(b"\x96\xa4PING\xa8firelane\xd9\x20"));
     let failure = sent.expect_err("refused");
     assert!(failure.why.contains("the server refuses the handshake: bad"), "{}", failure.why);
     assert_eq!(failure.kind, FailureKind::Again { after: None, is_ambiguous: false });

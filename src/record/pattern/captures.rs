@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{BACKTRACK_STEPS_MAX, Matcher, Pattern};
+use super::{BACKTRACK_STEPS_MAX, Lossy, Matcher, Pattern};
 
 /// A search was given up at [`BACKTRACK_STEPS_MAX`] steps back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -19,6 +19,8 @@ pub struct Captures<'t>(Found<'t>);
 enum Found<'t> {
     Whole(usize, &'t [u8]),
     Groups(fancy_regex::Captures<'t, [u8]>),
+    /// Places in a value that is no UTF-8.
+    Places(Vec<Option<Range<usize>>>, &'t [u8]),
 }
 
 impl Pattern {
@@ -35,6 +37,17 @@ impl Pattern {
                 Ok(whole.map(|whole| Captures(Found::Whole(start, whole))))
             }
             Matcher::Regex(search) => {
+                if let Some(lossy) = Lossy::of(value) {
+                    let text = lossy.as_bytes();
+                    let found = search.regex(text).captures(text).map_err(|_| StepLimit)?;
+                    let ranges = |found: fancy_regex::Captures<'_, [u8]>| {
+                        let groups = found.iter().map(|group| {
+                            group.map(|at| lossy.place(at.start())..lossy.place(at.end()))
+                        });
+                        groups.collect()
+                    };
+                    return Ok(found.map(|found| Captures(Found::Places(ranges(found), value))));
+                }
                 let found = search.regex(value).captures(value).map_err(|_| StepLimit)?;
                 Ok(found.map(|found| Captures(Found::Groups(found))))
             }
@@ -68,6 +81,7 @@ impl<'t> Captures<'t> {
         match &self.0 {
             Found::Whole(_, whole) => (group == 0).then_some(*whole),
             Found::Groups(found) => found.get(group).map(|group| group.as_bytes()),
+            Found::Places(_, value) => value.get(self.range(group)?),
         }
     }
 
@@ -77,6 +91,7 @@ impl<'t> Captures<'t> {
         match &self.0 {
             Found::Whole(start, whole) => (group == 0).then_some(*start..start + whole.len()),
             Found::Groups(found) => found.get(group).map(|group| group.start()..group.end()),
+            Found::Places(places, _) => places.get(group)?.clone(),
         }
     }
 }
@@ -110,6 +125,15 @@ mod tests {
             assert_eq!((range.clone(), captures.get(0)), (1..2, b"abd".get(range)));
             assert_eq!(captures.range(1), None);
         }
+    }
+
+    #[test]
+    fn a_value_that_is_no_utf_8_gives_its_own_bytes() {
+        let pattern = Pattern::new("(?<a>caf.) (?!x)(?<b>.*)").expect("a pattern");
+        let captures = pattern.captures(b"a caf\xe9 \xfcb\xe4").expect("few steps").expect("found");
+        assert_eq!(captures.get(1), Some(b"caf\xe9".as_slice()));
+        assert_eq!(captures.get(2), Some(b"\xfcb\xe4".as_slice()));
+        assert_eq!(captures.range(2), Some(7..10));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! limits and runs it. Not known here: records, options, who asks.
 
 mod captures;
+mod lossy;
 mod ruby;
 mod signs;
 
@@ -13,6 +14,7 @@ use fancy_regex::{BytesMode, CompileError, Error as EngineError, Regex, RegexBui
 use memchr::memmem::Finder;
 
 pub use self::captures::{Captures, StepLimit};
+use self::lossy::Lossy;
 use self::ruby::Translation;
 
 /// Longest text of a pattern, inclusive.
@@ -138,6 +140,8 @@ impl Pattern {
         match &self.matcher {
             Matcher::Literal(finder) => Outcome::of(finder.find(value).is_some()),
             Matcher::Regex(search) => {
+                let lossy = Lossy::of(value);
+                let value = lossy.as_ref().map_or(value, Lossy::as_bytes);
                 let found = search.regex(value).is_match(value);
                 found.map_or(Outcome::StepLimit, Outcome::of)
             }
@@ -154,6 +158,8 @@ impl Pattern {
                 Outcome::of(!needle.is_empty() && value.starts_with(needle))
             }
             Matcher::Regex(search) => {
+                let lossy = Lossy::of(value);
+                let value = lossy.as_ref().map_or(value, Lossy::as_bytes);
                 search.regex(value).find(value).map_or(Outcome::StepLimit, |found| {
                     Outcome::of(found.is_some_and(|found| found.start() == 0 && found.end() > 0))
                 })

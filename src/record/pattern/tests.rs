@@ -149,6 +149,22 @@ proptest::proptest! {
     }
 
     #[test]
+    fn no_bytes_make_a_search_panic(
+        text in "[-.a^$?*+()|]{0,12}|[(][?](<=|<!|=|!)[.^$a-z?*]{1,4}[)][.^$?*a-z]{0,4}|(.*[.^$?*]){0,3}",
+        value in proptest::collection::vec(proptest::prop_oneof![
+            proptest::prelude::any::<u8>(), 0x80..=0xff_u8, proptest::strategy::Just(b'a'),
+        ], 0..12),
+    ) {
+        if let Ok(pattern) = Pattern::new(&text) {
+            let _ = pattern.is_match(&value);
+            let _ = pattern.captures(&value);
+        }
+        if let Ok(pattern) = Pattern::anchored(&text) {
+            let _ = pattern.is_prefix(&value);
+        }
+    }
+
+    #[test]
     fn no_text_makes_the_compiler_panic(text in "[ -~é\n]{0,24}|[\\[\\](){}*+?^$.|\\\\a<>=!:#imx-]{0,16}") {
         if let Ok(pattern) = Pattern::new(&text) {
             let _ = pattern.is_match(b"abc \xFF");

@@ -517,7 +517,7 @@ proptest! {
                     ranges.clear();
                     end = match log.find(&offsets) {
                         Known::At(end) => end,
-                        known => panic!("{known:?}"),
+                        known @ (Known::Anew | Known::Unknown) => panic!("{known:?}"),
                     };
                     prop_assert_eq!(end, start);
                     tracked = log.track(&offsets, start);

@@ -51,8 +51,12 @@ const SHARED_KEY: Row =
 const EMPTY_SHARED_KEY: Row =
     Row::new("empty_shared_key", Kind::Bool, "Whether to shake hands with an empty key")
         .or("false");
-const SELF_HOSTNAME: Row =
-    Row::new("self_hostname", Kind::Text, "Name to tell in the handshake").or("localhost");
+const SELF_HOSTNAME: Row = Row::new(
+    "self_hostname",
+    Kind::Text,
+    "Name to tell in the handshake, which must not be the server's",
+)
+.or("firelane");
 const USERNAME: Row = Row::new("username", Kind::Text, "User to tell in the handshake");
 const PASSWORD: Row = Row::new("password", Kind::Secret, "The user's password");
 

@@ -111,7 +111,7 @@ fn a_shared_key_asks_for_a_handshake_and_users_need_one() {
     assert_eq!(parts.map(String::as_str), ["k", "me", "u", "p"]);
     assert!(!format!("{all:?}").contains("\"k\"") && !format!("{all:?}").contains("\"p\""));
     let empty = identity(&[("empty_shared_key", "on"), ("shared_key", "k")]);
-    assert_eq!((empty.shared_key.as_str(), empty.self_hostname.as_str()), ("", "localhost"));
+    assert_eq!((empty.shared_key.as_str(), empty.self_hostname.as_str()), ("", "firelane"));
     for lines in [[("username", "u")], [("password", "p")]] {
         assert_eq!(read(&lines), Err(Refusal::NoHandshake.to_string()));
     }
