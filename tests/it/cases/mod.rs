@@ -237,6 +237,7 @@ cases! {
     tcp_none_nul
     tcp_none_separator
     tcp_parser
+    two_inputs_tags
     yaml_basic
     yaml_classic_include
     yaml_flow_style
