@@ -1,4 +1,4 @@
-"""What disturbs others and what does not: held and slow HTTP connections, and a destination that is dead.
+"""What disturbs others and what does not: held and slow HTTP connections, a destination that is dead, idle files.
 
     benches/load/run.py FIRELANE [--seconds N]
 
@@ -27,6 +27,7 @@ BROKEN_A_SECOND = 20
 STEADY_A_SECOND = 50
 RECORDS_A_REQUEST = 10
 LINES_A_SECOND = 2_000
+FILES = 1_000
 BODY = json.dumps([{"log": "x" * 200, "n": n} for n in range(RECORDS_A_REQUEST)]).encode()
 INPUT = """\
 [SERVICE]
@@ -283,6 +284,27 @@ async def feed(port, seconds):
     return sent
 
 
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_files(firelane, seconds):
+    """What a tail of files costs to which nothing is written."""
+    with tempfile.TemporaryDirectory(prefix="firelane-load-") as folder:
+        for number in range(FILES):
+            (Path(folder) / f"{number}.log").write_text("line\n")
+        port = free_port()
+        tail = f"[INPUT]\n    Name tail\n    Path {folder}/*.log\n    Read_from_Head on\n"
+        configuration = INPUT.format(port=port) + tail + "[OUTPUT]\n    Name null\n    Match *\n"
+        with Router(firelane, configuration, port) as router:
+            time.sleep(5)
+            began = cpu_seconds(router.process.pid)
+            time.sleep(seconds)
+            share = (cpu_seconds(router.process.pid) - began) / seconds
+            print(f"\n{FILES} idle files: {share:.2%} of a core, peak {router.resident_megabytes():.1f} MB", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("firelane")
@@ -291,6 +313,7 @@ def main():
     firelane = os.path.abspath(options.firelane)
     held_and_slow(firelane, options.seconds)
     one_of_three(firelane, options.seconds)
+    idle_files(firelane, options.seconds)
 
 
 if __name__ == "__main__":
