@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use firelane::chunk::Chunk;
+use firelane::chunk::{Chunk, Storage};
 use firelane::clock;
 use firelane::filter::multiline::Multiline;
 use firelane::filter::multiline::config::{Config, Mode as FilterMode};
@@ -74,6 +74,7 @@ fn chunk(entries: &Arc<Entries>, account: &Arc<Account>) -> Chunk {
         shared: SharedFields::default(),
         input: 0,
         rewrites: 0,
+        storage: Storage::Memory,
         arrived: clock::now(),
         permit: Permit::new(account.receive(entries.len() as u64), Share::empty()),
     }

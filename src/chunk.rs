@@ -27,6 +27,16 @@ pub const STREAMS: u16 = 0xc000;
 /// would go round for ever. Fluent Bit does, unless a filter meets what it emitted itself.
 pub const REWRITES_MAX: u8 = 16;
 
+/// Where the records of an input wait until they are delivered. Option `storage.type`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Storage {
+    /// In memory; on disk only where memory is short.
+    #[default]
+    Memory,
+    /// On disk before they are acknowledged.
+    Filesystem,
+}
+
 /// Records of one tag that arrived together, and the [`Permit`] that follows them.
 #[derive(Debug)]
 pub struct Chunk {
@@ -42,6 +52,8 @@ pub struct Chunk {
     pub rewrites: u8,
     /// When it was read: flushing counts from here.
     pub arrived: Instant,
+    /// Where it waits.
+    pub storage: Storage,
     /// What is owed for it. Its receipt counts the entries.
     pub permit: Permit,
 }
@@ -80,6 +92,7 @@ impl Chunk {
             input: self.input,
             rewrites: self.rewrites,
             arrived: self.arrived,
+            storage: self.storage,
             permit: self.permit.receive_at(account),
         }
     }
@@ -96,6 +109,7 @@ impl Chunk {
             input: self.input,
             rewrites: self.rewrites,
             arrived: self.arrived,
+            storage: self.storage,
             permit: self.permit.split(records),
         }
     }
@@ -153,14 +167,38 @@ impl Chunk {
 
     /// The whole chunk reached what its account leads to.
     pub fn delivered(mut self) {
+        self.ended();
         let records = self.records();
         self.permit.receipt.delivered(records);
     }
 
-    /// Gives the whole chunk up.
+    /// Gives the whole chunk up. One that lies on disk stays there if the process only stops.
     pub fn dropped(mut self, reason: Reason) {
         let records = self.records();
-        self.permit.receipt.dropped(records, reason);
+        match reason {
+            Reason::Stopped => self.permit.left(),
+            // A defect of ours: perhaps the next start delivers it.
+            Reason::Lost => self.permit.receipt.dropped(records, reason),
+            Reason::Filtered
+            | Reason::Unmatched
+            | Reason::Empty
+            | Reason::LogKeyMissing
+            | Reason::TooOld
+            | Reason::TooNew
+            | Reason::Expired
+            | Reason::Refused
+            | Reason::Closed
+            | Reason::RetriesExhausted
+            | Reason::Damaged => {
+                self.ended();
+                self.permit.receipt.dropped(records, reason);
+            }
+        }
+    }
+
+    /// Its records have their outcome, also for the store on disk.
+    fn ended(&self) {
+        self.permit.ended(self.entries.entries.iter().map(|entry| entry.start));
     }
 }
 
@@ -218,6 +256,7 @@ pub(crate) mod fixture {
             input: 0,
             rewrites: 0,
             arrived: crate::clock::now(),
+            storage: Storage::default(),
             permit: Permit::new(receipt, Share::empty()),
         }
     }

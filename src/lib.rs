@@ -16,6 +16,9 @@
 //!  2 ring   bounded, lock-free                 │
 //!         ▼                                    │
 //!  3 ingest  filters → 4 router  (one owner, pure) ──▶ 5 buffer, one an output
+//!                                                         │ ▲
+//!                                                         ▼ │  under pressure, and to survive
+//!                                                       spill on disk
 //! ```
 //!
 //! A [`chunk::Chunk`] flows: records of one tag as they came, and a [`ledger::Permit`] that says
@@ -25,8 +28,8 @@
 //! # Reading order
 //!
 //! [`input::connection`] → [`input::forward::decode`] → [`ring`] → [`ingest`] → [`filter`] (with
-//! [`parser`]) → [`router`] → [`buffer`] → [`output::cloudwatch_logs`] → its `naming`, `delivery`,
-//! `stream`, `batch`, `message`, `escape`, `sender` → [`ledger`].
+//! [`parser`]) → [`router`] → [`buffer`] (with [`spill`]) → [`output::cloudwatch_logs`] → its
+//! `naming`, `delivery`, `stream`, `batch`, `message`, `escape`, `sender` → [`ledger`].
 //!
 //! # Who may import whom
 //!
@@ -52,6 +55,7 @@ pub mod router;
 
 pub mod buffer;
 pub mod output;
+pub mod spill;
 
 // Around the way.
 pub mod admin;
@@ -66,6 +70,7 @@ pub mod healthcheck;
 pub mod http_request;
 pub mod inquiries;
 pub mod lifecycle;
+pub mod memory;
 pub mod option;
 pub mod pipeline;
 pub mod sidecar;
@@ -80,4 +85,5 @@ pub mod local;
 
 // Doors to the outside.
 pub mod clock;
+mod hash;
 mod sync;

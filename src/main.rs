@@ -11,6 +11,7 @@ use firelane::cli::{self, CheckOptions, Command, EXIT_USAGE, RunOptions};
 use firelane::config::{self, Config, Disk, Environment, Errors, LogLevel, Service};
 use firelane::lifecycle::signal::Signals;
 use firelane::lifecycle::{Ending, StopReceiver, StopSender, stop_channel};
+use firelane::memory::WorstCase;
 use firelane::pipeline::{Account, Enrichment, reading_runtime};
 use firelane::sidecar::Sidecar;
 use firelane::telemetry::log;
@@ -121,6 +122,7 @@ async fn serve(
     for (input, address) in sidecar.addresses() {
         tracing::info!("{input}: listening on {address}");
     }
+    tell_memory(sidecar.memory());
     let (sender, receiver) = stop_channel();
     let alarm = sidecar.alarm();
     let account = run_until_signal(sidecar, signals, grace, (sender, receiver)).await;
@@ -130,6 +132,18 @@ async fn serve(
         // A command that failed says more than that records were left.
         Some(Ending::Done(failed @ 1..)) => ExitCode::from(failed),
         Some(Ending::Done(0)) | None => status,
+    }
+}
+
+/// One line says what the process may hold at most, and what for.
+fn tell_memory(memory: &WorstCase) {
+    if memory.is_within_limit() {
+        tracing::info!("memory: {memory}");
+    } else {
+        tracing::warn!(
+            "memory: {memory}: it may be killed; raise the limit, or lower Buffer_Max_Size of forward \
+             inputs and the number of outputs"
+        );
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::{Config, Environment, HttpServer, plugin_names};
 use crate::ec2;
 use crate::ecs;
 use crate::lifecycle::{Alarm, StopReceiver};
+use crate::memory::{WorstCase, cgroup};
 use crate::output::cloudwatch_logs::sender::Keys;
 use crate::pipeline::{Account, Around, BuildError, Enrichment, Pipeline, delivery_runtime};
 use crate::telemetry::Telemetry;
@@ -78,6 +79,7 @@ impl Sidecar {
     ) -> Result<Self, StartError> {
         let (snapshot_sender, snapshot) = watch::channel(None);
         let http_server = config.service.http_server.clone();
+        let shows_storage = config.service.storage.metrics;
         let started_unix = clock::unix_now();
         let refetch = Arc::new(Notify::new());
         let around = Around {
@@ -85,12 +87,13 @@ impl Sidecar {
             refetch: Arc::clone(&refetch),
             keys: keys(environment),
             imds: imds(environment),
+            memory_limit_bytes: cgroup::limit(),
             started,
             started_unix,
         };
         let pipeline = Pipeline::bind(config, enrichment, around).await?;
         let admin = match http_server {
-            Some(server) => Some(monitor(server, &pipeline).await?),
+            Some(server) => Some(monitor(server, &pipeline, shows_storage).await?),
             None => None,
         };
         let delivery = Delivery::start().map_err(StartError::Runtime)?;
@@ -115,6 +118,12 @@ impl Sidecar {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(Admin::local_addr)
+    }
+
+    /// How much memory it may hold, and what for.
+    #[must_use]
+    pub fn memory(&self) -> &WorstCase {
+        self.pipeline.memory()
     }
 
     /// What is counted.
@@ -150,7 +159,11 @@ impl Drop for Delivery {
     }
 }
 
-async fn monitor(server: HttpServer, pipeline: &Pipeline) -> Result<Admin, StartError> {
+async fn monitor(
+    server: HttpServer,
+    pipeline: &Pipeline,
+    shows_storage: bool,
+) -> Result<Admin, StartError> {
     let HttpServer { listen, port, health_check } = server;
     let found = lookup_host((listen.as_str(), port)).await.map(|mut found| found.next());
     let address = match found {
@@ -166,7 +179,8 @@ async fn monitor(server: HttpServer, pipeline: &Pipeline) -> Result<Admin, Start
         period_samples: usize::try_from(check.period.as_secs()).unwrap_or(usize::MAX).max(1),
     });
     let plugins = plugin_names();
-    let view = View { telemetry: pipeline.telemetry(), now: clock::now, health, plugins };
+    let telemetry = pipeline.telemetry();
+    let view = View { telemetry, now: clock::now, health, plugins, shows_storage };
     Ok(Admin::bind(address)?.spawn(view)?)
 }
 

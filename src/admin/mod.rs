@@ -12,6 +12,7 @@ use crate::telemetry::Telemetry;
 pub mod health;
 pub mod routes;
 pub mod server;
+mod storage;
 
 pub use health::HealthLimits;
 pub use server::{Admin, BindError, Bound, SpawnError};
@@ -31,4 +32,6 @@ pub struct View {
     pub health: Option<HealthLimits>,
     /// Names of all plugins, by what they are.
     pub plugins: Plugins,
+    /// Whether `/api/v1/storage` is answered.
+    pub shows_storage: bool,
 }

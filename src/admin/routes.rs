@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::Plugins;
 use super::health::{HealthLimits, Verdict};
+use super::storage::{self, Gauge};
 use crate::telemetry::Telemetry;
 
 /// The Fluent Bit whose shapes these are. Programs that read the version expect one of Fluent Bit's.
@@ -65,17 +66,20 @@ pub struct Facts<'a> {
     pub health: Option<Verdict>,
     /// Names of all plugins.
     pub plugins: &'a Plugins,
+    /// Whether there is `/api/v1/storage`.
+    pub shows_storage: bool,
 }
 
 /// The answer for a path, without its query.
 #[must_use]
 pub fn reply(path: &str, facts: &Facts<'_>) -> Reply {
-    let Facts { telemetry, now, health, plugins } = *facts;
+    let Facts { telemetry, now, health, plugins, shows_storage } = *facts;
     match path {
         "/" => Reply::ok(JSON, about()),
         "/api/v1/uptime" => Reply::ok(JSON, uptime(telemetry.uptime(now))),
         "/api/v1/health" => health.map_or_else(Reply::not_found, health_text),
         "/api/v1/plugins" => Reply::ok(JSON, plugins_json(plugins)),
+        "/api/v1/storage" if shows_storage => Reply::ok(JSON, storage::body(telemetry)),
         "/api/v1/metrics" => Reply::ok(JSON, metrics_json(telemetry)),
         "/api/v1/metrics/prometheus" => {
             Reply::ok(PROMETHEUS, metrics_text(telemetry, now, Stamps::Milliseconds))
@@ -237,6 +241,14 @@ fn metrics_text(telemetry: &Telemetry, now: Instant, stamps: Stamps) -> String {
             push(&mut text, format_args!("{metric}{{name=\"{name}\"}} {value}{stamp}\n"));
         }
     }
+    if stamps == Stamps::None {
+        for Gauge { metric, help, values } in storage::gauges(telemetry) {
+            head(&mut text, metric, "gauge", help);
+            for (name, value) in values {
+                push(&mut text, format_args!("{metric}{} {value}\n", labels(name.as_deref())));
+            }
+        }
+    }
     let seconds = uptime.as_secs();
     head(&mut text, "fluentbit_uptime", "counter", "Seconds since the start of the process.");
     push(&mut text, format_args!("fluentbit_uptime {seconds}\n"));
@@ -258,6 +270,12 @@ fn metrics_lines(telemetry: &Telemetry, now: Instant) -> String {
         for (name, value) in values {
             let name = escape_label(&name);
             push(&mut text, format_args!("{time} {metric}{{name=\"{name}\"}} = {value}\n"));
+        }
+    }
+    for Gauge { metric, values, .. } in storage::gauges(telemetry) {
+        for (name, value) in values {
+            let labels = labels(name.as_deref());
+            push(&mut text, format_args!("{time} {metric}{labels} = {value}\n"));
         }
     }
     text
@@ -303,6 +321,11 @@ fn metric_help(metric: &str) -> String {
 
 fn head(text: &mut String, metric: &str, kind: &str, help: &str) {
     push(text, format_args!("# HELP {metric} {help}\n# TYPE {metric} {kind}\n"));
+}
+
+/// The label of what is of one input; nothing for what is of the process.
+fn labels(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("{{name=\"{}\"}}", escape_label(name)))
 }
 
 fn escape_label(name: &str) -> String {
@@ -361,7 +384,8 @@ mod tests {
         let started = start();
         let telemetry = telemetry(started);
         let now = started + after;
-        reply(path, &Facts { telemetry: &telemetry, now, health, plugins: &PLUGINS })
+        let plugins = &PLUGINS;
+        reply(path, &Facts { telemetry: &telemetry, now, health, plugins, shows_storage: true })
     }
 
     fn body(path: &str, after: Duration) -> String {
@@ -432,7 +456,14 @@ mod tests {
         let text = body("/api/v2/metrics/prometheus", Duration::ZERO);
         assert!(text.contains("\nfluentbit_input_records_total{name=\"forward.0\"} 9\n"), "{text}");
         let first = body("/api/v1/metrics/prometheus", Duration::ZERO);
-        assert_eq!(first.replace(" 1700000000000\n", "\n"), text);
+        let is_of_storage = |line: &&str| line.contains("_storage_");
+        let of_both = text.lines().filter(|line| !is_of_storage(line));
+        let first = first.replace(" 1700000000000\n", "\n");
+        assert_eq!(first.lines().collect::<Vec<_>>(), of_both.collect::<Vec<_>>());
+        let gauge = "# TYPE fluentbit_storage_chunks gauge\nfluentbit_storage_chunks 0\n";
+        assert!(text.contains(gauge), "{text}");
+        let line = "\nfluentbit_input_storage_overlimit{name=\"forward.0\"} 0\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]
@@ -483,6 +514,16 @@ mod tests {
         assert_eq!((sick.status, sick.body.as_str()), (500, expected));
         assert_eq!(asked(Some(HEALTHY)).status, 200);
         assert_eq!(asked(None).status, 200);
+    }
+
+    #[test]
+    fn the_storage_is_told_of_unless_its_metrics_are_switched_off() {
+        assert!(body("/api/v1/storage", Duration::ZERO).starts_with('{'));
+        let (telemetry, now) = (telemetry(start()), start());
+        let plugins = &PLUGINS;
+        let facts =
+            Facts { telemetry: &telemetry, now, health: None, plugins, shows_storage: false };
+        assert_eq!(reply("/api/v1/storage", &facts), Reply::not_found());
     }
 
     #[test]

@@ -159,9 +159,10 @@ impl Shown {
     }
 
     fn reply(&self, path: &str) -> Reply {
-        let View { telemetry, now, plugins, .. } = &self.view;
+        let View { telemetry, now, plugins, shows_storage, .. } = &self.view;
+        let shows_storage = *shows_storage;
         let health = self.with_health(|health| health.verdict());
-        reply(path, &Facts { telemetry, now: now(), health, plugins })
+        reply(path, &Facts { telemetry, now: now(), health, plugins, shows_storage })
     }
 
     fn sample(&self) {
@@ -267,7 +268,8 @@ mod tests {
     }
 
     fn view(health: Option<HealthLimits>) -> View {
-        View { telemetry: telemetry(), now, health, plugins: Plugins::default() }
+        let plugins = Plugins::default();
+        View { telemetry: telemetry(), now, health, plugins, shows_storage: true }
     }
 
     fn admin(health: Option<HealthLimits>) -> Admin {

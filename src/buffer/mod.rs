@@ -1,70 +1,338 @@
 //! Step 5, buffer: the store between the one ingest and one output. First in, first out.
 //!
-//! What is inside is bounded by the memory budget: every chunk holds its share of it, and each
-//! costs at least [`crate::chunk::CHUNK_OVERHEAD_BYTES`]. A store on disk would stand behind
-//! [`Buffer::push`] and [`Buffer::pop`], which is all that either side knows.
+//! In memory as long as the output keeps up; what is more goes to disk ([`crate::spill`]) and comes
+//! back as room comes. Order holds for a lane: see [`LaneRule`]. Nothing here waits, but for
+//! [`Buffer::pop`]: files are the business of the [`storekeeper`], on a thread of its own.
+//!
+//! A chunk goes straight to its output while
+//! - the output has memory left of its part of the budget, and the lane of its part of that, and
+//! - nothing that came before it in its lane is still to be read from disk.
+//!
+//! Otherwise its memory is given back as soon as it is written. An input with `storage.type
+//! filesystem` has all its chunks written, those that go straight to the output too; these carry a
+//! [`Ticket`], so that the disk forgets them when they are delivered.
 
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+mod line;
+mod order;
+pub mod storekeeper;
 
-use atomic_waker::AtomicWaker;
-use crossbeam_queue::SegQueue;
+use std::sync::Arc;
 
-use crate::chunk::Chunk;
+use tokio::sync::oneshot;
 
+use crate::chunk::{Chunk, Storage};
+use crate::clock;
+use crate::ledger::{Budget, Keeper, Reason, Share, Ticket};
+use crate::record::chunk::{Entries, Entry};
+use crate::spill::Block;
+
+use line::{Line, State};
+use order::{Order, Orders, Stored};
+use storekeeper::Shown;
+pub use storekeeper::{Storekeeper, Surroundings};
+
+/// The part of its memory that one lane of an output may take: then a flood goes to disk, and the
+/// others do not.
+const LANE_SHARE: u64 = 2;
+/// Most bytes of records in a block, unless a single one has more: what is read back at once.
+const BLOCK_BYTES: usize = 1024 * 1024;
 /// Chunks on their way to one output.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Buffer {
-    queue: SegQueue<Chunk>,
-    /// The output, while it waits.
-    output: AtomicWaker,
-    closed: AtomicBool,
+    line: Arc<Line>,
+    store: Option<Store>,
+    /// The common budget, to know when room is needed.
+    budget: Option<Budget>,
+}
+
+/// What of an output's records has to keep its order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LaneRule {
+    /// Records of one input and one tag: what they are sent to is theirs alone.
+    OfTag,
+    /// All of them.
+    One,
+}
+
+/// The store on disk, as the buffer sees it.
+#[derive(Debug)]
+struct Store {
+    orders: Orders,
+    keeper: Arc<dyn Keeper>,
+    shown: Arc<Shown>,
+    rule: LaneRule,
+    /// The common budget.
+    budget: Budget,
+    /// What may go straight to the output.
+    memory: Budget,
+    survives: bool,
 }
 
 impl Buffer {
-    /// Puts a chunk at the end. Never waits: the budget made the reader wait before.
+    /// A buffer in memory alone, beside others in the budget.
+    #[must_use]
+    pub fn in_memory(budget: Budget) -> Self {
+        Self { budget: Some(budget), ..Self::default() }
+    }
+
+    /// A buffer with a store behind it, and whoever keeps that: to be run beside it. `memory_bytes`
+    /// of the budget may go straight to the output.
+    #[must_use]
+    pub fn with_store(
+        budget: Budget,
+        memory_bytes: u64,
+        rule: LaneRule,
+        around: Surroundings,
+    ) -> (Self, Storekeeper) {
+        let line = Arc::new(Line::default());
+        let survives = around.left.is_some();
+        let (keeper, orders, shown) = Storekeeper::new(around, rule, Arc::clone(&line));
+        let store = Store {
+            keeper: Arc::new(orders.clone()),
+            orders,
+            shown,
+            rule,
+            budget: budget.clone(),
+            memory: Budget::new(memory_bytes),
+            survives,
+        };
+        (Self { line, store: Some(store), budget: Some(budget) }, keeper)
+    }
+
+    /// Puts a chunk at the end of its lane. Never waits: the budget made the reader wait before.
     pub fn push(&self, chunk: Chunk) {
-        self.queue.push(chunk);
-        self.output.wake();
+        let Some(store) = &self.store else { return self.line.push(chunk) };
+        let lane = store.rule.lane(&chunk);
+        let mut state = self.line.lock();
+        for part in parts(chunk) {
+            store.push(part, lane, &mut state);
+        }
+        drop(state);
+        self.line.wake();
     }
 
     /// Takes the oldest chunk if there is one.
     #[must_use]
     pub fn try_pop(&self) -> Option<Chunk> {
-        self.queue.pop()
+        self.line.try_pop()
     }
 
-    /// Takes the oldest chunk; waits for one while the buffer is open. `None`: closed and empty.
+    /// Takes the oldest chunk; waits for one while the buffer is open, or while there is something
+    /// on disk. `None`: nothing more comes.
     ///
     /// Only one task may pop.
     pub async fn pop(&self) -> Option<Chunk> {
-        poll_fn(|context| self.poll_pop(context)).await
+        self.line.pop().await
     }
 
     /// Says that nothing will be pushed any more.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        self.output.wake();
+        self.line.close();
     }
 
-    fn poll_pop(&self, context: &Context<'_>) -> Poll<Option<Chunk>> {
-        if let Some(chunk) = self.queue.pop() {
-            return Poll::Ready(Some(chunk));
+    /// Returns once nothing will be pushed any more; there may still be something to take.
+    pub async fn closed(&self) {
+        self.line.closed().await;
+    }
+
+    /// Whether something has to go, or the readers wait: memory is short, and the disk takes nothing
+    /// more.
+    #[must_use]
+    pub fn needs_room(&self) -> bool {
+        let is_full = self.store.as_ref().is_none_or(|store| store.shown.is_full());
+        is_full && self.budget.as_ref().is_some_and(Budget::is_short)
+    }
+
+    /// Whether there is more to deliver than is good to hold back: nothing is to wait for more.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let of_store = |store: &Store| store.memory.is_crowded() || self.line.lock().is_behind();
+        self.budget.as_ref().is_some_and(Budget::is_crowded)
+            || self.store.as_ref().is_some_and(of_store)
+    }
+
+    /// Whether what is left at the end is there at the next start.
+    #[must_use]
+    pub fn survives(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.survives)
+    }
+
+    /// The time to stop is up: what the output still held, in its order, and then what waits here
+    /// goes to disk if that survives; the rest is left. Returns once nothing more is pushed: the
+    /// ingest may still hand on what was read last.
+    pub async fn leave(&self, held: impl IntoIterator<Item = Chunk>) {
+        self.line.lock().is_abandoned = true;
+        held.into_iter().for_each(|chunk| self.leave_one(chunk));
+        while let Some(chunk) = self.pop().await {
+            self.leave_one(chunk);
         }
-        self.output.register(context.waker());
-        // Read before the queue: what was pushed before the close is then seen.
-        let closed = self.closed.load(Ordering::SeqCst);
-        match self.queue.pop() {
-            Some(chunk) => Poll::Ready(Some(chunk)),
-            None if closed => Poll::Ready(None),
-            None => Poll::Pending,
+    }
+
+    fn leave_one(&self, chunk: Chunk) {
+        let Some(store) = self.store.as_ref().filter(|store| store.survives) else {
+            return chunk.dropped(Reason::Stopped);
+        };
+        if chunk.permit.is_on_disk() {
+            return leave(store.orders.give(Order::LeaveKept(chunk)));
+        }
+        let lane = store.rule.lane(&chunk);
+        parts(chunk).for_each(|part| store.leave(part, lane));
+    }
+
+    /// Returns once everything that was left is on disk, or known not to be. To be called last.
+    pub async fn end(&self) {
+        let Some(store) = &self.store else { return };
+        let (sender, closed) = oneshot::channel();
+        if store.orders.give(Order::Close(sender)).is_ok() {
+            // The storekeeper is gone: then there is nothing to wait for.
+            let _ = closed.await;
         }
     }
 }
 
-impl std::fmt::Debug for Buffer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Buffer").field("chunks", &self.queue.len()).finish_non_exhaustive()
+impl Store {
+    fn push(&self, mut chunk: Chunk, lane: u64, state: &mut State) {
+        // Beside an input that is about to have its part of the budget used up, too: the disk comes before
+        // the waiting.
+        let held = match self.budget.is_crowded() || state.would_overtake(lane) {
+            true => None,
+            false => self.take(Chunk::cost_bytes(&chunk.tag, &chunk.entries), lane, state),
+        };
+        let number = state.next_number;
+        // Parts of it are told apart by where they begin in its bytes.
+        state.next_number = number.saturating_add(chunk.entries.data.len() as u64 + 1);
+        let Some(held) = held else {
+            let block = block(&chunk, lane, number);
+            let stored = Stored { block, chunk: Some(chunk), marks: Vec::new() };
+            match self.orders.give(Order::Store(stored)) {
+                Ok(()) => state.newest_away = number,
+                // Without a storekeeper it is as without a disk.
+                Err(order) => order.into_chunk().into_iter().for_each(|chunk| state.push(chunk)),
+            }
+            return;
+        };
+        chunk.permit.hold(held, number);
+        if chunk.storage == Storage::Filesystem {
+            self.keep(&mut chunk, lane, number);
+        }
+        state.push(chunk);
+    }
+
+    /// Has a chunk written that goes straight to the output.
+    fn keep(&self, chunk: &mut Chunk, lane: u64, number: u64) {
+        let block = block(chunk, lane, number);
+        let starts = chunk.entries.entries.iter().map(|entry| entry.start).collect();
+        let ticket = Ticket::new(Arc::clone(&self.keeper), number, starts, self.survives);
+        let marks = chunk.permit.keep(ticket);
+        // Without a storekeeper it is as without a disk.
+        let _ = self.orders.give(Order::Store(Stored { block, chunk: None, marks }));
+    }
+
+    fn leave(&self, chunk: Chunk, lane: u64) {
+        let start = chunk.entries.entries.first().map_or(0, |entry| u64::from(entry.start));
+        let number = chunk.permit.number().unwrap_or_default().saturating_add(start);
+        let block = block(&chunk, lane, number);
+        let stored = Stored { block, chunk: Some(chunk), marks: Vec::new() };
+        leave(self.orders.give(Order::Leave(stored)));
+    }
+
+    /// Takes memory of the output and of the lane.
+    fn take(&self, bytes: usize, lane: u64, state: &mut State) -> Option<[Share; 2]> {
+        let of_output = self.memory.try_take(bytes)?;
+        let bytes_max = match self.rule {
+            LaneRule::OfTag => self.memory.bytes_max() / LANE_SHARE,
+            LaneRule::One => return Some([of_output, Share::empty()]),
+        };
+        let of_lane = take_of_lane(&mut state.lanes, lane, bytes, bytes_max)?;
+        Some([of_output, of_lane])
     }
 }
+
+impl LaneRule {
+    fn lane(self, chunk: &Chunk) -> u64 {
+        match self {
+            Self::One => 0,
+            Self::OfTag => {
+                // Two tags of one checksum share a lane, which keeps their order.
+                let tag = crc32fast::hash(chunk.tag.as_bytes());
+                u64::from(chunk.input) << 32 | u64::from(tag)
+            }
+        }
+    }
+}
+
+/// Most lanes of which it is remembered that they hold nothing.
+const LANES_MAX: usize = 1_024;
+
+/// Takes memory of a lane, of at most `bytes_max`. `None`: it has too much.
+fn take_of_lane(
+    lanes: &mut std::collections::HashMap<u64, Budget>,
+    lane: u64,
+    bytes: usize,
+    bytes_max: u64,
+) -> Option<Share> {
+    if lanes.len() > LANES_MAX && !lanes.contains_key(&lane) {
+        lanes.retain(|_, budget| budget.used_bytes() > 0);
+    }
+    lanes.entry(lane).or_insert_with(|| Budget::new(bytes_max)).try_take(bytes)
+}
+
+/// Where nobody is there to write it, it is left.
+fn leave(given: Result<(), Box<Order>>) {
+    let refused = given.err().and_then(|order| order.into_chunk());
+    refused.into_iter().for_each(|chunk| chunk.dropped(Reason::Stopped));
+}
+
+fn block(chunk: &Chunk, lane: u64, number: u64) -> Block {
+    let age = clock::now().saturating_duration_since(chunk.arrived);
+    Block {
+        number,
+        lane,
+        input: chunk.input,
+        rewrites: chunk.rewrites,
+        arrived_unix: clock::unix_now().saturating_sub(age),
+        tag: chunk.tag.clone(),
+        shared: chunk.shared.clone(),
+        entries: Arc::clone(&chunk.entries),
+    }
+}
+
+/// The chunk, in parts of at most [`BLOCK_BYTES`] of records each.
+fn parts(chunk: Chunk) -> impl Iterator<Item = Chunk> {
+    let mut rest = Some(chunk);
+    std::iter::from_fn(move || {
+        let mut chunk = rest.take()?;
+        if chunk.entries.data.len() <= BLOCK_BYTES {
+            return Some(chunk);
+        }
+        let entries = Arc::clone(&chunk.entries);
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.end.saturating_sub(entry.start) as usize;
+            bytes <= BLOCK_BYTES
+        };
+        let count = entries.entries.iter().take_while(fits).count().max(1);
+        let (first, others) = entries.entries.split_at_checked(count).unwrap_or_default();
+        if others.is_empty() {
+            return Some(chunk);
+        }
+        let part = |list: &[Entry]| Entries { data: entries.data.clone(), entries: list.to_vec() };
+        let first = chunk.split(part(first));
+        chunk.entries = Arc::new(part(others));
+        rest = Some(chunk);
+        Some(first)
+    })
+}
+
+impl Order {
+    fn into_chunk(self) -> Option<Chunk> {
+        match self {
+            Self::Store(stored) | Self::Leave(stored) => stored.chunk,
+            Self::LeaveKept(chunk) => Some(chunk),
+            Self::Ended(..) | Self::Freed(_) | Self::Close(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use super::finding::At;
 use super::pipeline::Scene;
 use super::section::{Origin, origin};
 use crate::config::Part;
+use crate::memory;
 use crate::output::cloudwatch_logs::delivery::IN_FLIGHT_MAX;
 use crate::output::cloudwatch_logs::limits::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, MESSAGE_BYTES_MAX,
@@ -35,13 +36,23 @@ pub struct Limit {
 
 /// The limits of a configuration.
 pub(super) fn limits(scene: &Scene<'_>) -> Vec<Limit> {
-    let mut limits = vec![Limit {
-        name: "memory_bytes",
-        what: "records that wait in memory",
-        value: Some(scene.config.budget_bytes()),
-        unit: "bytes",
-        origin: budget_origin(scene),
-    }];
+    let memory = memory::worst_case(scene.config, scene.memory_bytes);
+    let mut limits = vec![
+        Limit {
+            name: "memory_bytes",
+            what: "records that wait in memory",
+            value: Some(memory.budget_bytes),
+            unit: "bytes",
+            origin: budget_origin(scene),
+        },
+        Limit {
+            name: "resident_bytes",
+            what: "all that is in memory",
+            value: Some(memory.bytes()),
+            unit: "bytes",
+            origin: OF_FIRELANE.to_owned(),
+        },
+    ];
     if scene.outputs_of_cloudwatch().next().is_some() {
         let of = |name, what, value, unit, origin: &str| {
             let value = u64::try_from(value).ok();
@@ -65,13 +76,14 @@ pub(super) fn limits(scene: &Scene<'_>) -> Vec<Limit> {
     limits
 }
 
-/// The input whose `Mem_Buf_Limit` counts.
+/// The input whose `Mem_Buf_Limit` counts, if it is one.
 fn budget_origin(scene: &Scene<'_>) -> String {
-    let budget = Some(scene.config.budget_bytes());
-    let of_input = scene.config.inputs.iter().position(|i| i.mem_buf_limit_bytes == budget);
-    match of_input {
-        Some(index) => setting_origin(scene, Part::Input, index, "mem_buf_limit"),
-        None => "default".to_owned(),
+    let limits = scene.config.inputs.iter().enumerate();
+    let mut limits = limits.filter(|(_, input)| input.mem_buf_limit_bytes.is_some());
+    match (limits.next(), limits.next()) {
+        (Some((index, _)), None) => setting_origin(scene, Part::Input, index, "mem_buf_limit"),
+        (Some(_), Some(_)) => "Mem_Buf_Limit of the inputs".to_owned(),
+        (None, _) => "default".to_owned(),
     }
 }
 

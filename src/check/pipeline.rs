@@ -28,6 +28,8 @@ pub(super) struct Scene<'a> {
     pub(super) containers: Option<&'a [Source]>,
     /// Whether all of the configuration is here.
     pub(super) is_complete: bool,
+    /// The memory that the router may use, where that is known.
+    pub(super) memory_bytes: Option<u64>,
 }
 
 /// A container that logs through the router.
@@ -78,6 +80,7 @@ pub(super) fn report(
             tags: &request.tags,
             containers: None,
             is_complete: true,
+            memory_bytes: None,
         };
         describe(&scene, &mut report);
     }

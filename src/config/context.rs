@@ -14,6 +14,8 @@ pub(super) struct Context {
     pub(super) cloudwatch_logs: Defaults,
     /// `FLB_LOG_LEVEL`, which comes before `Log_Level`.
     pub(super) log_level: Option<Given>,
+    /// `FIRELANE_GRACE`, which holds where no `Grace` is set.
+    pub(super) grace: Option<Given>,
     /// The region of outputs that name none.
     pub(super) region: Option<Given>,
     /// `TZ`, the zone of this machine.
@@ -38,6 +40,7 @@ impl Context {
                 send_failure_timeout: environment.get("SEND_FAILURE_TIMEOUT").map(str::to_owned),
             },
             log_level: given("log_level", &["FLB_LOG_LEVEL"], true, environment),
+            grace: given("grace", &["FIRELANE_GRACE"], false, environment),
             region,
             tz: environment.get("TZ").map(str::to_owned),
             hostname: environment.get("HOSTNAME").map(str::to_owned),

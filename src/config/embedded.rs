@@ -8,6 +8,7 @@ use super::context::Context;
 use super::env::Environment;
 use super::expand::Expanded;
 use super::meaning;
+use super::process;
 use super::raw::{Entry, SectionKind};
 use super::{CommandLine, Config, Errors, error};
 use crate::option::{Place, Remark, Report, Setting, Subject, nearest};
@@ -72,6 +73,13 @@ pub const VARIABLES: &[Variable] = &[
         "log_retention_days",
         "Days to keep events in a group it creates",
     ),
+    Variable {
+        name: "FIRELANE_LOSS_MARKERS",
+        doc: "Whether a log stream is told of records of its own that were dropped, split or shortened",
+        default: Some("on"),
+        sections: &[Part::Output],
+        key: "loss_markers",
+    },
     output("FIRELANE_TLS_CA_FILE", "tls.ca_file", "PEM file of the authorities to trust"),
     service(
         "FIRELANE_FLUSH",
@@ -79,7 +87,12 @@ pub const VARIABLES: &[Variable] = &[
         "Seconds after which records are sent at the latest",
         Some("1"),
     ),
-    service("FIRELANE_GRACE", "grace", "Seconds to go on delivering after SIGTERM", Some("5")),
+    service(
+        "FIRELANE_GRACE",
+        "grace",
+        "Most seconds to go on delivering after SIGTERM",
+        Some("25"),
+    ),
     service(
         "FIRELANE_HTTP_SERVER",
         "http_server",
@@ -177,7 +190,7 @@ pub fn embedded_with(
     let [service, ..] = &mut sections;
     override_settings(&mut service.settings, command_line);
     let mut sections = Vec::from(sections);
-    let service = meaning::service(&mut sections, &context, &mut report);
+    let service = process::service(&mut sections, &context, &mut report);
     let config = meaning::build(sections, service, &context, &mut report);
     error::finish(config, report)
 }

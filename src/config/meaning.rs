@@ -11,21 +11,17 @@ use super::multiline_parsers;
 use super::origins::{Origins, Part, SectionOrigins};
 use super::parsers::Parsers;
 use super::plugins::{self, Filter, Input, Output, Tables};
+use super::process::{self, ServiceSection};
 use super::raw::SectionKind;
-use super::service::{self, LogLevel, Service};
+use super::service::LogLevel;
+use super::storage::place_of;
 use super::streams;
 use super::{Config, FilterConfig, InputConfig, OutputConfig};
+use crate::chunk;
 use crate::multiline::config::Registry;
-use crate::option::{Fault, Options, Place, Policy, Remark, Report, Section, Setting, Subject};
+use crate::option::{Fault, Options, Policy, Remark, Report, Section, Setting, Subject};
 use crate::record::pattern::PatternError;
 use crate::record::tag_pattern::TagMatch;
-
-/// What `[SERVICE]` says.
-#[derive(Debug)]
-pub(super) struct ServiceSection {
-    pub(super) service: Service,
-    pub(super) options: Options,
-}
 
 /// Why a section cannot be used, beyond what its plugin says.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,17 +32,11 @@ enum Refusal {
     NoStoragePath,
 }
 
-/// Takes the `[SERVICE]` sections out, which are one.
-pub(super) fn service(
-    sections: &mut Vec<Expanded>,
-    context: &Context,
-    report: &mut Report,
-) -> ServiceSection {
-    let is_service = |section: &mut Expanded| section.kind == SectionKind::Service;
-    let mut options = service_options(sections.extract_if(.., is_service).collect());
-    let mut service = Service::from_options(&mut options);
-    override_log_level(&mut service, context, report);
-    ServiceSection { service, options }
+/// What to know about options that can be used.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Advice {
+    #[error("counts as memory: nothing is dropped for newer records, readers wait")]
+    Ring,
 }
 
 /// Builds the model. What cannot be used is in `report` and left out.
@@ -57,9 +47,10 @@ pub(super) fn build(
     report: &mut Report,
 ) -> Config {
     let ServiceSection { service, options } = service;
-    let has_storage_path = options.is_set("storage.path");
     let level = context.log_level.as_ref().filter(|level| LogLevel::parse(&level.value).is_some());
-    let origins = SectionOrigins::new((Part::Service, 0), "", &options, level);
+    let grace = context.grace.as_ref().filter(|given| process::read_given(given).is_ok());
+    let given = [level, grace].into_iter().flatten();
+    let origins = SectionOrigins::new((Part::Service, 0), "", &options, given);
     let origins = Origins { sections: vec![origins], ..Origins::default() };
     report.append(options.into_report());
     let tasks = streams::take(&mut sections);
@@ -80,7 +71,6 @@ pub(super) fn build(
         parsers,
         context,
         report,
-        has_storage_path,
         is_lone_pair,
         multiline_parsers,
         inputs: 0,
@@ -93,33 +83,11 @@ pub(super) fn build(
     streams::add(tasks, builder.config, report)
 }
 
-/// All `[SERVICE]` sections as one.
-fn service_options(sections: Vec<Expanded>) -> Options {
-    let place = sections.first().map_or_else(|| Place::file(""), |section| section.place.clone());
-    let settings = sections.into_iter().flat_map(|section| section.settings).collect();
-    let section = Section { title: "[SERVICE]".to_owned(), place, settings };
-    Options::read(section, service::OPTIONS, &[], Policy::Service { strict: service::STRICT })
-}
-
-fn override_log_level(service: &mut Service, context: &Context, report: &mut Report) {
-    let Some(text) = &context.log_level else { return };
-    if let Some(level) = LogLevel::parse(&text.value) {
-        service.log_level = level;
-    } else {
-        let kind = service::OPTIONS.iter().find(|row| row.name == "log_level").map(|row| row.kind);
-        let subject = Subject { key: "FLB_LOG_LEVEL".to_owned(), ..Subject::default() };
-        if let Some(kind) = kind {
-            report.remark(Place::file("environment"), subject, Remark::Ignored(kind));
-        }
-    }
-}
-
 struct Builder<'a> {
     config: Config,
     parsers: Parsers,
     context: &'a Context,
     report: &'a mut Report,
-    has_storage_path: bool,
     /// One input and one output belong together, even if no `Match` says so. Fluent Bit's rule for
     /// pipelines of the command line holds for files too.
     is_lone_pair: bool,
@@ -182,13 +150,7 @@ impl Builder<'_> {
         }
         let default_name = format!("{}.{index}", plugin.name());
         let kind = kinds::input(plugin, &mut options, &self.registries());
-        if options.text("storage.type").as_deref() == Some("filesystem") {
-            if self.has_storage_path {
-                options.remark("storage.type", Remark::InMemory);
-            } else {
-                options.refuse("storage.type", Fault::invalid(Refusal::NoStoragePath));
-            }
-        }
+        let storage = self.storage_of(&mut options);
         // A record of `forward` has a tag of its own.
         let own_tag = (plugin != Input::Forward).then(|| default_name.clone());
         if let Some(kind) = kind {
@@ -200,11 +162,26 @@ impl Builder<'_> {
                 name,
                 tag: options.text("tag").or(own_tag),
                 mem_buf_limit_bytes: options.bytes("mem_buf_limit").filter(|bytes| *bytes > 0),
+                storage,
                 processors,
                 kind,
             });
         }
         self.report.append(options.into_report());
+    }
+
+    /// Where records of an input wait: as it says, else as the service says.
+    fn storage_of(&self, options: &mut Options) -> chunk::Storage {
+        let word = options.text("storage.type").filter(|_| options.is_set("storage.type"));
+        if word.as_deref() == Some("memrb") {
+            options.remark("storage.type", Remark::plugin(Advice::Ring));
+        }
+        let of_service = &self.config.service.storage;
+        let storage = word.as_deref().map_or(of_service.inherited, place_of);
+        if storage == chunk::Storage::Filesystem && of_service.path.is_none() {
+            options.refuse("storage.type", Fault::invalid(Refusal::NoStoragePath));
+        }
+        storage
     }
 
     fn filter(&mut self, mut section: Expanded) {
@@ -307,9 +284,20 @@ impl Builder<'_> {
             let retry_limit = options.retry_limit("retry_limit");
             let place = (Part::Output, self.config.outputs.len());
             let region = self.context.region.as_ref();
+            // No limit is more than there can be.
+            let storage_bytes_max = options
+                .bytes("storage.total_limit_size")
+                .map(|bytes| if bytes == 0 { u64::MAX } else { bytes });
             self.origins(SectionOrigins::new(place, &name, &options, region));
             let processors = self.processors(groups, &name);
-            self.config.outputs.push(OutputConfig { name, matches, retry_limit, processors, kind });
+            self.config.outputs.push(OutputConfig {
+                name,
+                matches,
+                retry_limit,
+                storage_bytes_max,
+                processors,
+                kind,
+            });
         }
         self.report.append(options.into_report());
     }

@@ -23,11 +23,13 @@ mod multiline_parsers;
 mod origins;
 mod parsers;
 mod plugins;
+mod process;
 mod raw;
 mod schema;
 mod scripts;
 mod service;
 mod source;
+mod storage;
 mod streams;
 mod upstreams;
 mod yaml;
@@ -48,10 +50,11 @@ pub use raw::{Entry, RawConfig, RawSection, SectionKind};
 pub use schema::{plugin_help, plugin_schema, schema};
 pub use service::{HealthCheck, HttpServer, LogLevel, Service};
 pub use source::{BYTES_MAX, ENTRIES_MAX, SECTIONS_MAX};
+pub use storage::Storage;
 
 use crate::option::{Report, Subject};
 use crate::record::tag_pattern::TagMatch;
-use crate::{filter, input, output};
+use crate::{chunk, filter, input, output};
 use source::{Role, Source};
 
 /// All that a configuration says.
@@ -75,15 +78,6 @@ pub struct Config {
 /// writes for a container without a memory limit.
 pub const BUDGET_BYTES_DEFAULT: u64 = 25_000_000;
 
-impl Config {
-    /// Most bytes that wait in memory: the largest `Mem_Buf_Limit` of the inputs.
-    #[must_use]
-    pub fn budget_bytes(&self) -> u64 {
-        let limits = self.inputs.iter().filter_map(|input| input.mem_buf_limit_bytes);
-        limits.filter(|bytes| *bytes > 0).max().unwrap_or(BUDGET_BYTES_DEFAULT)
-    }
-}
-
 /// An input.
 #[derive(Clone, Debug)]
 pub struct InputConfig {
@@ -93,6 +87,8 @@ pub struct InputConfig {
     pub tag: Option<String>,
     /// Most bytes of this input in memory.
     pub mem_buf_limit_bytes: Option<u64>,
+    /// Where its records wait.
+    pub storage: chunk::Storage,
     /// Filters for its records alone; their `matches` is everything.
     pub processors: Vec<FilterConfig>,
     /// The plugin and its options.
@@ -179,6 +175,9 @@ pub struct OutputConfig {
     pub matches: TagMatch,
     /// Retries before a batch may be dropped to make room.
     pub retry_limit: RetryLimit,
+    /// Most bytes on disk for it; [`u64::MAX`] where there is to be no limit, `None` where nothing
+    /// is said.
+    pub storage_bytes_max: Option<u64>,
     /// Filters for its records alone; their `matches` is everything.
     pub processors: Vec<FilterConfig>,
     /// The plugin and its options.
@@ -242,7 +241,7 @@ pub fn load_with(
     let mut sections = expand::expand(raw.sections, &raw.variables, environment, source.report);
     let mut context = context::Context::new(environment);
     context.is_elsewhere = files.is_elsewhere();
-    let service = meaning::service(&mut sections, &context, source.report);
+    let service = process::service(&mut sections, &context, source.report);
     let definitions = definitions::read(&service.options, main, &mut source);
     let definitions = expand::expand(definitions, &raw.variables, environment, source.report);
     sections.extend(definitions);

@@ -98,16 +98,16 @@ impl Origins {
 }
 
 impl SectionOrigins {
-    /// What holds in a section by its options and by a variable beside them.
-    pub(super) fn new(
+    /// What holds in a section by its options and by variables beside them.
+    pub(super) fn new<'a>(
         (part, index): (Part, usize),
         name: &str,
         options: &Options,
-        given: Option<&Given>,
+        given: impl IntoIterator<Item = &'a Given>,
     ) -> Self {
         let plugin = options.title().rsplit_once("] ").map_or("", |(_, plugin)| plugin);
         let mut held = options.held();
-        if let Some(given) = given {
+        for given in given {
             let row = options.rows().find(|row| row.name == given.option);
             let is_set = options.is_set(given.option);
             if let Some(row) = row.filter(|_| given.overrides || !is_set) {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::storage::Storage;
 use crate::option::tables::{COUNT, PORT};
 use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 
@@ -18,7 +19,7 @@ pub(super) const OPTIONS: Table = &[
         Kind::SecondsOrForever,
         "Seconds to go on delivering after SIGTERM, -1 without end",
     )
-    .or("5"),
+    .or("25"),
     Row::new("log_level", LEVELS, "How much to log").or("info"),
     Row::new("http_server", Kind::Bool, "Whether to answer about health and metrics over HTTP")
         .or("off"),
@@ -37,24 +38,48 @@ pub(super) const OPTIONS: Table = &[
     Row::new("parsers_file", Kind::Text, "File with parsers").many(),
     Row::new("plugins_file", Kind::Text, "File with plugins to load, of which none is").many(),
     Row::new("streams_file", Kind::Text, "File with stream tasks").many(),
-    Row::new("storage.path", Kind::Text, "Folder for records that wait on disk").without_effect(),
+    Row::new(
+        "storage.path",
+        Kind::Text,
+        "Folder for records that wait on disk, and are there after a restart; without it the first \
+         that can be written to, and what is left in it at the end is lost",
+    ),
     Row::new("daemon", Kind::Bool, "Whether to run in the background").without_effect(),
     Row::new("log_file", Kind::Text, "File to log to, else standard error"),
-    Row::new("storage.sync", Kind::Text, "How hard writes are forced to disk").without_effect(),
-    Row::new("storage.checksum", Kind::Text, "Whether records on disk have a checksum")
-        .without_effect(),
+    Row::new(
+        "storage.sync",
+        Kind::Choice(&["normal", "full"]),
+        "Whether what is written is forced to disk before it is acknowledged",
+    )
+    .or("normal"),
+    Row::new(
+        "storage.checksum",
+        Kind::Bool,
+        "Whether records on disk have a checksum, which they always have",
+    )
+    .or("on"),
     Row::new("storage.max_chunks_up", Kind::Text, "Chunks in memory").without_effect(),
-    Row::new("storage.backlog.mem_limit", Kind::Text, "Memory for records found on disk")
-        .without_effect(),
+    Row::new(
+        "storage.backlog.mem_limit",
+        Kind::Bytes,
+        "Memory of each output for records that are read back from disk",
+    ),
     Row::new("storage.backlog.flush_on_shutdown", Kind::Text, "Whether to send them at the end")
         .without_effect(),
-    Row::new("storage.metrics", Kind::Text, "Whether /api/v1/storage answers").without_effect(),
-    Row::new("storage.delete_irrecoverable_chunks", Kind::Text, "Whether to delete broken chunks")
-        .without_effect(),
+    Row::new("storage.metrics", Kind::Bool, "Whether /api/v1/storage answers").or("on"),
+    Row::new(
+        "storage.delete_irrecoverable_chunks",
+        Kind::Bool,
+        "Whether to delete what on disk cannot be read",
+    )
+    .or("off"),
     Row::new("storage.trim_files", Kind::Text, "Whether to shrink files").without_effect(),
-    Row::new("storage.type", Kind::Text, "Where records wait, for all inputs").without_effect(),
-    Row::new("storage.inherit", Kind::Text, "Whether inputs take over storage.type")
-        .without_effect(),
+    Row::new(
+        "storage.type",
+        Kind::Choice(&["memory", "filesystem", "memrb"]),
+        "Where records of inputs wait that do not say so, if storage.inherit is on",
+    ),
+    Row::new("storage.inherit", Kind::Bool, "Whether such inputs take over storage.type").or("off"),
     Row::new("storage.keep.rejected", Kind::Text, "Whether to keep what is refused")
         .without_effect(),
     Row::new("storage.rejected.path", Kind::Text, "Folder for what is refused").without_effect(),
@@ -123,6 +148,8 @@ pub struct Service {
     pub log_file: Option<PathBuf>,
     /// Most bytes of a record of several lines.
     pub multiline_bytes_max: usize,
+    /// What waits on disk, and how.
+    pub storage: Storage,
     /// The HTTP server, if it is wanted.
     pub http_server: Option<HttpServer>,
     /// Whether JSON that is printed has `\u` for what is not ASCII. Messages of CloudWatch Logs have
@@ -188,14 +215,19 @@ const MULTILINE_BYTES_DEFAULT: usize = 2 * 1_024 * 1_024;
 /// The most it can be, and what `false` stands for: a record lies within 4 GiB.
 const MULTILINE_BYTES_MAX: usize = 1 << 30;
 
+/// The time to stop where nothing is said: less than the 30 s after which ECS kills, by as much as
+/// the last words take on a busy machine. It is a most: who has nothing left ends at once.
+const GRACE: Duration = Duration::from_secs(25);
+
 impl Default for Service {
     fn default() -> Self {
         Self {
             flush: Duration::from_secs(1),
-            grace: Duration::from_secs(5),
+            grace: GRACE,
             log_level: LogLevel::Info,
             log_file: None,
             multiline_bytes_max: MULTILINE_BYTES_DEFAULT,
+            storage: Storage::default(),
             http_server: None,
             escape_unicode: true,
         }
@@ -222,6 +254,7 @@ impl Service {
             log_level: log_level.unwrap_or(default.log_level),
             log_file: options.text("log_file").map(PathBuf::from),
             multiline_bytes_max,
+            storage: Storage::from_options(options),
             http_server: options.bool("http_server").then(|| HttpServer::from_options(options)),
             escape_unicode: options.bool("json.escape_unicode"),
         }

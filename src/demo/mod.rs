@@ -34,7 +34,7 @@ const FORWARD_PORT: u16 = 24_224;
 const HTTP_PORT: u16 = 9_880;
 /// Characters of a message that are shown.
 const SHOWN_CHARS_MAX: usize = 400;
-/// The time to stop: the default of `[SERVICE] Grace`.
+/// The time to stop: whoever tries it waits for it.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often the local endpoint is looked at for the last events while the process ends.
 const LAST_LOOK: Duration = Duration::from_millis(50);

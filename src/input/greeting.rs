@@ -38,16 +38,16 @@ impl Connection {
         match self.greeted_by {
             Some(end) => {
                 let ready = timeout_at(end, self.ready()).await;
-                ready.unwrap_or(Err(End::Late { is_warning: self.warns_of_timeout }))?;
+                ready.unwrap_or(Err(End::Late { is_warning: self.warns_of_timeout }))?
             }
             None => self.ready().await?,
-        }
+        };
         let bytes_max = PING_BYTES_MAX.saturating_sub(self.buffer.len());
         let mut ending = self.intake.ending();
         let mut room = tokio::select! {
             biased;
             room = self.intake.take(bytes_max) => room,
-            _ = ending.wait_for(|ended| *ended) => return Err(End::Stopped),
+            () = ending.ended() => return Err(End::Stopped),
         };
         self.buffer.reserve(bytes_max);
         match self.socket.try_read(&mut self.buffer, bytes_max) {

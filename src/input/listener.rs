@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::admission::{self, Admission};
+#[cfg(test)]
+use super::memory_socket::MemorySocket;
 use super::protocol::Protocol;
 use super::socket::{Peer, Socket};
 use super::{Intake, heartbeat};
@@ -42,6 +44,9 @@ pub struct Listener {
 enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
+    /// Connections that a test makes.
+    #[cfg(test)]
+    Memory(tokio::sync::Mutex<tokio::sync::mpsc::Receiver<MemorySocket>>),
 }
 
 /// The file of a unix socket, removed when the listener goes, if it is still the same.
@@ -136,12 +141,26 @@ impl Listener {
         };
         let heartbeat = match (&bound, &protocol) {
             (Bound::Tcp(listener), Protocol::Forward(..)) => beside(listener, &counters).await,
-            (Bound::Tcp(_) | Bound::Unix(..), _) => None,
+            _ => None,
         };
         let admission = Admission::new(admission, protocol.alpn())
             .map_err(Box::new)
             .map_err(|source| BindError::Tls { input: counters.name.clone(), source })?;
         Ok(Self { bound, heartbeat, admission, protocol, connections_max, counters })
+    }
+
+    /// An input whose peers are a test's.
+    #[cfg(test)]
+    pub(crate) fn of_memory(
+        arriving: tokio::sync::mpsc::Receiver<MemorySocket>,
+        admission: &admission::Config,
+        protocol: Protocol,
+        connections_max: usize,
+        counters: Arc<InputCounters>,
+    ) -> Result<Self, TlsError> {
+        let admission = Admission::new(admission, protocol.alpn())?;
+        let bound = Bound::Memory(tokio::sync::Mutex::new(arriving));
+        Ok(Self { bound, heartbeat: None, admission, protocol, connections_max, counters })
     }
 
     /// The address it listens on, as a person would write it.
@@ -152,22 +171,37 @@ impl Listener {
                 listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string())
             }
             Bound::Unix(_, file) => file.path.display().to_string(),
+            #[cfg(test)]
+            Bound::Memory(_) => "memory".to_owned(),
         }
     }
 
-    /// Accepts and serves until it is dropped.
+    /// Accepts until reading ends, and serves until the last peer has gone or it is dropped.
     pub async fn accept(mut self, intake: Intake) {
-        let places = Arc::new(Semaphore::new(self.connections_max.min(Semaphore::MAX_PERMITS)));
-        let mut connections = JoinSet::new();
+        let (mut connections, mut beside) = (JoinSet::new(), JoinSet::new());
         if let Some(socket) = self.heartbeat.take() {
-            connections.spawn(heartbeat::answer(socket));
+            beside.spawn(heartbeat::answer(socket));
         }
+        let mut ending = intake.ending();
+        tokio::select! {
+            biased;
+            () = ending.ended() => {}
+            () = self.accept_all(&intake, &mut connections) => {}
+        }
+        // Whoever comes now is refused by the system, and goes elsewhere at once.
+        drop((self, beside));
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn accept_all(&self, intake: &Intake, connections: &mut JoinSet<()>) {
+        let places = Arc::new(Semaphore::new(self.connections_max.min(Semaphore::MAX_PERMITS)));
         loop {
             // A peer beyond the limit waits in the system's queue; nobody is turned away.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let accepted = tokio::select! {
-                accepted = self.bound.accept() => accepted,
+                biased;
                 Some(_) = connections.join_next() => continue,
+                accepted = self.bound.accept() => accepted,
             };
             match accepted {
                 Ok(peer) => {
@@ -201,6 +235,11 @@ impl Bound {
                 let (stream, _) = listener.accept().await?;
                 Ok((Socket::Unix(stream), Peer::Unix))
             }
+            #[cfg(test)]
+            Self::Memory(arriving) => match arriving.lock().await.recv().await {
+                Some(socket) => Ok((Socket::Memory(socket), Peer::Unix)),
+                None => std::future::pending().await,
+            },
         }
     }
 }

@@ -5,6 +5,8 @@
 //! [`Intake`] is the door that all connections share; [`listener`] accepts, [`connection`] reads,
 //! each protocol's `decode` is pure. Must not know of filters and outputs.
 
+mod acknowledge;
+mod activity;
 pub mod admission;
 pub mod connection;
 pub mod dummy;
@@ -18,6 +20,10 @@ pub mod http;
 pub mod inflate;
 pub mod item;
 pub mod listener;
+#[cfg(test)]
+pub(crate) mod memory_socket;
+mod owed;
+mod phase;
 pub mod protocol;
 pub mod rest;
 mod room;
@@ -34,27 +40,29 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Storage};
 use crate::clock;
 use crate::ledger::{Account, Budget, Permit, Reason, Share};
 use crate::lifecycle::{Stop, StopReceiver};
 use crate::record::chunk::TaggedEntries;
 use crate::record::fields::SharedFields;
 use crate::ring::{Closed, Ring};
-use crate::telemetry::counters::Counter;
 
+pub use activity::{Activity, Waiting};
+use phase::Phase;
+pub use phase::ReadingEnd;
 use source::Source;
 
 /// Bytes of each input's reserve: two reads.
 pub const RESERVE_BYTES: u64 = 128 * 1_024;
-/// How long all peers must be silent after a stop was asked for, until reading ends.
-const SILENCE: Duration = Duration::from_secs(1);
 /// How often the silence is looked at while the process stops.
 const SILENCE_LOOK: Duration = Duration::from_millis(20);
 /// Turns of the other tasks before each look.
 const TURNS: usize = 3;
 /// How long what was read may wait for room after reading has ended.
 const LAST_TAKE: Duration = Duration::from_millis(500);
+/// How long acks that are due may take after everything has its outcome.
+const LAST_ACKS: Duration = Duration::from_millis(500);
 /// The share of the time to stop that is kept for delivery: reading ends before it.
 const DELIVERY_SHARE: u32 = 3;
 
@@ -63,9 +71,11 @@ const DELIVERY_SHARE: u32 = 3;
 pub struct Intake {
     /// The place of the input in the configuration.
     pub input: u16,
+    /// Where its records wait.
+    pub storage: Storage,
     /// The way to the ingest.
     pub ring: Arc<Ring<Chunk>>,
-    /// The memory budget, taken before bytes are read.
+    /// The memory budget, or the input's part of it: taken before bytes are read.
     pub budget: Budget,
     /// Memory of this input alone, for when the budget is used up: a health check is answered
     /// whatever the other inputs wait for.
@@ -80,28 +90,17 @@ pub struct Intake {
     pub decoding: Arc<Semaphore>,
     /// When a byte was read last, and how many peers are there.
     pub activity: Arc<Activity>,
-    /// `true` once nothing more is to be read; what was read is still taken in.
-    ending: Arc<watch::Sender<bool>>,
+    /// How far reading has come; what was read is still taken in.
+    phase: Arc<watch::Sender<Phase>>,
 }
 
-/// Whether peers are there and talk.
-#[derive(Debug, Default)]
-pub struct Activity {
-    last_read: std::sync::Mutex<Option<Instant>>,
-    connections: Counter,
-    /// Readers that wait for room, or have more to read: reading does not end before they have.
-    waiting: Counter,
-}
-
-/// A reader that waits for room or has more to read, until it is dropped.
-#[derive(Debug)]
-#[must_use = "it waits no longer than this is kept"]
-pub struct Waiting<'a>(&'a Counter);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.sub(1);
-    }
+/// What the configuration gives an input, whatever it reads.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Where its records wait.
+    pub storage: Storage,
+    /// Its part of the budget; `None`: all.
+    pub budget: Option<Budget>,
 }
 
 impl Intake {
@@ -111,15 +110,18 @@ impl Intake {
         let turn = Arc::new(Semaphore::new(1));
         let reserve = Budget::reserve(RESERVE_BYTES);
         let (decoding, activity) = (Arc::new(Semaphore::new(1)), Arc::default());
-        let ending = Arc::new(watch::Sender::new(false));
-        Self { input: 0, ring, budget, reserve, account, turn, decoding, activity, ending }
+        let phase = Arc::new(watch::Sender::new(Phase::Reading));
+        let storage = Storage::Memory;
+        Self { input: 0, storage, ring, budget, reserve, account, turn, decoding, activity, phase }
     }
 
     /// The same door for the input at a place, which has a reserve of its own.
     #[must_use]
-    pub fn for_input(&self, input: u16) -> Self {
+    pub fn for_input(&self, input: u16, terms: &Terms) -> Self {
         let reserve = Budget::reserve(RESERVE_BYTES);
-        Self { input, reserve, decoding: Arc::new(Semaphore::new(1)), ..self.clone() }
+        let decoding = Arc::new(Semaphore::new(1));
+        let budget = terms.budget.clone().unwrap_or_else(|| self.budget.clone());
+        Self { input, storage: terms.storage, budget, reserve, decoding, ..self.clone() }
     }
 
     /// Takes memory if there is some, of the budget or else of the reserve.
@@ -144,15 +146,24 @@ impl Intake {
         (bytes as u64 <= self.reserve.bytes_max()).then_some(&self.reserve)
     }
 
-    /// Makes every connection end once what it has read is taken in.
+    /// Makes every connection end once what it has read is taken in and answered.
     pub fn end_reading(&self) {
-        self.ending.send_replace(true);
+        self.enter(Phase::Ending);
     }
 
-    /// Becomes `true` once nothing more is to be read.
+    /// Makes those end, too, that still wait to answer: everything has its outcome.
+    pub fn end_waiting(&self) {
+        self.enter(Phase::Over);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.send_modify(|now| *now = phase.max(*now));
+    }
+
+    /// Says when nothing more is to be read.
     #[must_use]
-    pub fn ending(&self) -> watch::Receiver<bool> {
-        self.ending.subscribe()
+    pub fn ending(&self) -> ReadingEnd {
+        ReadingEnd::new(self.phase.subscribe())
     }
 
     /// Lets nothing more in: whoever waits for room goes on at once and finds the ring closed.
@@ -174,6 +185,7 @@ impl Intake {
             shared: SharedFields::default(),
             input: self.input,
             rewrites: 0,
+            storage: self.storage,
             arrived: clock::now(),
             permit: Permit::new(self.account.receive(records), share),
         };
@@ -185,58 +197,11 @@ impl Intake {
     }
 }
 
-impl Activity {
-    /// A peer has come.
-    pub fn opened(&self) {
-        self.connections.add(1);
-    }
-
-    /// A peer has gone.
-    pub fn closed(&self) {
-        self.connections.sub(1);
-    }
-
-    /// Bytes were read.
-    pub fn read(&self, now: Instant) {
-        if let Ok(mut last) = self.last_read.lock() {
-            *last = Some(now);
-        }
-    }
-
-    /// Whether no peer is there.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.connections.get() == 0
-    }
-
-    /// A reader waits for room, or has more to read, from now on.
-    pub fn waits(&self) -> Waiting<'_> {
-        self.waiting.add(1);
-        Waiting(&self.waiting)
-    }
-
-    /// Whether peers are there, or a reader waits for room.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        !self.is_alone() || self.waiting.get() > 0
-    }
-
-    /// Whether reading may end after a stop was asked for: no peer is there, or none has said
-    /// anything for [`SILENCE`] since then, and none waits to be read.
-    #[must_use]
-    pub fn is_silent(&self, since: Instant, now: Instant) -> bool {
-        let last = self.last_read.lock().map_or(Some(now), |last| *last);
-        let last = last.map_or(since, |last| last.max(since));
-        let is_silent = now.saturating_duration_since(last) >= SILENCE;
-        self.waiting.get() == 0 && (self.is_alone() || is_silent)
-    }
-}
-
 /// Reads from all sources until the process stops and the peers are done; then closes the ring.
-pub async fn run(sources: Vec<Source>, intake: Intake, mut stop: StopReceiver) {
+pub async fn run(sources: Vec<(Source, Terms)>, intake: Intake, mut stop: StopReceiver) {
     let mut reading = JoinSet::new();
-    for (input, source) in (0..).zip(sources) {
-        reading.spawn(source.run(intake.for_input(input), stop.clone()));
+    for (input, (source, terms)) in (0..).zip(sources) {
+        reading.spawn(source.run(intake.for_input(input, &terms), stop.clone()));
     }
     let stop = stop.stopping().await;
     let last = reading_ends(stop);
@@ -257,7 +222,9 @@ pub async fn run(sources: Vec<Source>, intake: Intake, mut stop: StopReceiver) {
         }
     }
     intake.end_reading();
+    // Not beyond the deadline, which what was read may find passed anyway.
     let last = clock::now().checked_add(LAST_TAKE);
+    let last = last.into_iter().chain(stop.deadline).min();
     // A reader that waits has records in hand: left, they would keep the offsets of their file, and
     // of all that is behind them, from being stored.
     while intake.activity.is_busy() && last.is_some_and(|last| clock::now() < last) {
@@ -266,7 +233,26 @@ pub async fn run(sources: Vec<Source>, intake: Intake, mut stop: StopReceiver) {
     intake.close();
     // Whoever waited for room gives its records their outcome now; then nobody holds any.
     tokio::task::yield_now().await;
+    answer(&intake).await;
     reading.shutdown().await;
+}
+
+/// Waits until those have answered who wait for records to be stored, and for whom it is over.
+async fn answer(intake: &Intake) {
+    let answered = async {
+        while intake.activity.is_owing() {
+            tokio::time::sleep(SILENCE_LOOK).await;
+        }
+    };
+    let mut ending = intake.ending();
+    let over = async {
+        ending.over().await;
+        tokio::time::sleep(LAST_ACKS).await;
+    };
+    tokio::select! {
+        () = answered => {}
+        () = over => {}
+    }
 }
 
 fn reading_ends(stop: Stop) -> Option<Instant> {
@@ -276,6 +262,7 @@ fn reading_ends(stop: Stop) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
+    use super::activity::SILENCE;
     use super::*;
     use crate::lifecycle::stop_channel;
     use crate::record::edit::{EntriesWriter, MapWriter};
@@ -291,7 +278,7 @@ mod tests {
         Intake::new(Arc::new(Ring::new(4)), Budget::new(1_000_000), Arc::default())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_batch_in_hand_is_taken_in_after_the_time_to_read_was_up() {
         let intake = intake();
         let (stop, stopped) = stop_channel();
@@ -299,11 +286,11 @@ mod tests {
             let intake = intake.clone();
             async move {
                 let _waits = intake.activity.waits();
-                let _ = intake.ending().wait_for(|ends| *ends).await;
+                intake.ending().ended().await;
                 intake.take_in(one_record(), Share::empty()).await
             }
         });
-        stop.stop(clock::now(), Duration::ZERO);
+        stop.stop(clock::now(), Duration::from_secs(1));
         run(Vec::new(), intake.clone(), stopped).await;
         assert_eq!(reader.await.unwrap(), Ok(()));
         intake.ring.pop().await.unwrap().dropped(Reason::Stopped);

@@ -67,5 +67,8 @@ async fn requests(
         Socket::Tls(socket) => {
             serve(socket.into_stream(), peer, settings, intake, counters).await;
         }
+        // Simulated peers speak Forward.
+        #[cfg(test)]
+        Socket::Memory(_) => {}
     }
 }

@@ -8,6 +8,8 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
+#[cfg(test)]
+use super::memory_socket::MemorySocket;
 pub use super::tls_socket::TlsSocket;
 
 /// A connected peer.
@@ -19,6 +21,9 @@ pub enum Socket {
     Unix(UnixStream),
     /// Over TLS and TCP.
     Tls(Box<TlsSocket>),
+    /// Within a test.
+    #[cfg(test)]
+    Memory(MemorySocket),
 }
 
 /// Who a peer is, for log lines and `source_address_key`.
@@ -50,6 +55,8 @@ impl Socket {
             Self::Tcp(stream) => stream.readable().await,
             Self::Unix(stream) => stream.readable().await,
             Self::Tls(socket) => socket.readable().await,
+            #[cfg(test)]
+            Self::Memory(socket) => socket.readable().await,
         }
     }
 
@@ -65,6 +72,8 @@ impl Socket {
             Self::Tcp(stream) => stream.try_read_buf(&mut limited),
             Self::Unix(stream) => stream.try_read_buf(&mut limited),
             Self::Tls(socket) => socket.try_read(limited.get_mut(), bytes_max),
+            #[cfg(test)]
+            Self::Memory(socket) => socket.try_read(limited.get_mut(), bytes_max),
         }
     }
 
@@ -78,6 +87,8 @@ impl Socket {
             Self::Tcp(stream) => stream.write_all(bytes).await,
             Self::Unix(stream) => stream.write_all(bytes).await,
             Self::Tls(socket) => socket.write_all(bytes).await,
+            #[cfg(test)]
+            Self::Memory(socket) => socket.write_all(bytes).await,
         }
     }
 
@@ -86,6 +97,8 @@ impl Socket {
         match self {
             Self::Tcp(_) | Self::Unix(_) => {}
             Self::Tls(socket) => socket.close(),
+            #[cfg(test)]
+            Self::Memory(_) => {}
         }
     }
 }

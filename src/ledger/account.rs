@@ -11,7 +11,9 @@ use super::{Reason, Receipt};
 #[derive(Debug, Default)]
 pub struct Account {
     received: AtomicU64,
+    replayed: AtomicU64,
     delivered: AtomicU64,
+    stored: AtomicU64,
     made: AtomicU64,
     merged: AtomicU64,
     dropped: [AtomicU64; Reason::COUNT],
@@ -35,8 +37,12 @@ impl Left {
 pub struct Balance {
     /// Records that came in.
     pub received: u64,
+    /// Records that an earlier process had left on disk.
+    pub replayed: u64,
     /// Records that reached what the account leads to: an output, or the service.
     pub delivered: u64,
+    /// Records that were left on disk for the next start.
+    pub stored: u64,
     /// Records that filters made of others, such as copies under another tag.
     pub made: u64,
     /// Records that became part of another one, such as the parts of a line that Docker cut.
@@ -61,22 +67,34 @@ impl Account {
         Receipt::new(Arc::clone(self), records)
     }
 
+    /// Enters `records` that an earlier process had left on disk.
+    pub fn replay(self: &Arc<Self>, records: u64) -> Receipt {
+        self.replayed.fetch_add(records, Ordering::Relaxed);
+        Receipt::new(Arc::clone(self), records)
+    }
+
     /// The account now. It balances at any instant: outcomes are read before the entries they
     /// belong to, so a record that moves meanwhile shows as held.
     #[must_use]
     pub fn balance(&self) -> Balance {
         let delivered = self.delivered.load(Ordering::Acquire);
+        let stored = self.stored.load(Ordering::Acquire);
         let merged = self.merged.load(Ordering::Acquire);
         let dropped = self.dropped.each_ref().map(|count| count.load(Ordering::Acquire));
         let made = self.made.load(Ordering::Acquire);
+        let replayed = self.replayed.load(Ordering::Acquire);
         let received = self.received.load(Ordering::Acquire);
-        let ended = delivered + merged + dropped.iter().sum::<u64>();
-        let held = (received + made).saturating_sub(ended);
-        Balance { received, made, delivered, merged, dropped, held }
+        let ended = delivered + stored + merged + dropped.iter().sum::<u64>();
+        let held = (received + replayed + made).saturating_sub(ended);
+        Balance { received, replayed, made, delivered, stored, merged, dropped, held }
     }
 
     pub(super) fn add_delivered(&self, records: u64) {
         self.delivered.fetch_add(records, Ordering::Release);
+    }
+
+    pub(super) fn add_stored(&self, records: u64) {
+        self.stored.fetch_add(records, Ordering::Release);
     }
 
     pub(super) fn add_made(&self, records: u64) {
@@ -126,7 +144,9 @@ impl Balance {
 impl std::ops::AddAssign for Balance {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
+        self.replayed += other.replayed;
         self.delivered += other.delivered;
+        self.stored += other.stored;
         self.made += other.made;
         self.merged += other.merged;
         self.held += other.held;
@@ -140,12 +160,18 @@ impl std::ops::AddAssign for Balance {
 impl std::fmt::Display for Balance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "received={}", self.received)?;
+        if self.replayed > 0 {
+            write!(f, " replayed={}", self.replayed)?;
+        }
         if self.made > 0 {
             write!(f, " made={}", self.made)?;
         }
         write!(f, " delivered={}", self.delivered)?;
         if self.merged > 0 {
             write!(f, " merged={}", self.merged)?;
+        }
+        if self.stored > 0 {
+            write!(f, " stored={}", self.stored)?;
         }
         let dropped = self.dropped.iter().sum::<u64>() + self.held - self.left();
         write!(f, " dropped={dropped}")?;
@@ -174,6 +200,11 @@ mod tests {
         let line = account.balance().to_string();
         assert_eq!(line, "received=10 delivered=5 dropped=2 dropped_too_old=2 left=3");
         assert_eq!((account.balance().lost(), account.balance().left()), (5, 3));
-        receipt.delivered(2);
+        receipt.stored(2);
+        account.replay(1).delivered(1);
+        let line = account.balance().to_string();
+        let expected =
+            "received=10 replayed=1 delivered=6 stored=2 dropped=2 dropped_too_old=2 left=1";
+        assert_eq!(line, expected);
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! A [`Share`] is taken before bytes are read and given back when the last holder of the chunk
 //! made from them lets go. When no share can be had, the reader waits: nobody is cut off.
+//!
+//! A part of a budget ([`Budget::within`]) bounds what one input holds of it. Its bytes are taken
+//! first and then those of the budget, each first come, first served. Who waits for the part holds
+//! nothing of the budget, and a part is nobody else's: so no two wait for each other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Mark;
 use super::account::Left;
+use super::{Mark, Marks};
 
 /// A budget with less than a quarter left is short, within these bounds: less than the lower one
 /// makes readers wait, and more than the upper one is plenty.
@@ -20,6 +24,17 @@ pub struct Budget {
     bytes: Arc<Semaphore>,
     bytes_max: u32,
     is_reserve: bool,
+    /// What may be held of it here, if that is not all.
+    part: Option<Part>,
+    /// Its parts: closed with it.
+    parts: Arc<Mutex<Vec<Part>>>,
+}
+
+/// A part of a budget.
+#[derive(Clone, Debug)]
+struct Part {
+    bytes: Arc<Semaphore>,
+    bytes_max: u32,
 }
 
 /// Bytes of a [`Budget`], of its reserve, or of both; given back on drop.
@@ -27,21 +42,32 @@ pub struct Budget {
 #[must_use = "a dropped share goes back to the budget"]
 pub struct Share {
     permit: Option<OwnedSemaphorePermit>,
+    /// As many bytes of a part, where the budget is one.
+    part: Option<OwnedSemaphorePermit>,
     /// Bytes of the reserve.
     reserved: Option<OwnedSemaphorePermit>,
     /// The one right to go over the budget, where this share stands for more than its bytes.
     turn: Option<OwnedSemaphorePermit>,
-    /// Told when this share is let go. An input that follows no marks allocates nothing here.
-    marks: Vec<Mark>,
+    /// Told when this share is let go, or the permit they go over to. An input that follows no marks
+    /// allocates nothing here.
+    marks: Marks,
 }
 
 impl Budget {
     /// A budget of `bytes_max`, at most 4 GiB - 1.
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
-        let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
-        let semaphore = Semaphore::new(usize::try_from(bytes_max).unwrap_or(usize::MAX));
-        Self { bytes: Arc::new(semaphore), bytes_max, is_reserve: false }
+        let (bytes, bytes_max) = semaphore(bytes_max);
+        Self { bytes, bytes_max, is_reserve: false, part: None, parts: Arc::default() }
+    }
+
+    /// A part of the budget: at most `bytes_max` of its bytes are held here.
+    #[must_use]
+    pub fn within(&self, bytes_max: u64) -> Self {
+        let (bytes, bytes_max) = semaphore(bytes_max.min(self.bytes_max()));
+        let part = Part { bytes, bytes_max };
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part.clone());
+        Self { part: Some(part), ..self.clone() }
     }
 
     /// A reserve beside a budget. Shares of both may be joined, but not of two reserves.
@@ -54,63 +80,107 @@ impl Budget {
     /// the budget, so that nobody waits for ever. Of a closed budget it takes nothing, at once.
     pub async fn take(&self, bytes: usize) -> Share {
         let bytes = self.clamp(bytes);
-        self.share(Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok())
+        let part = match &self.part {
+            Some(part) => Arc::clone(&part.bytes).acquire_many_owned(bytes).await.ok(),
+            None => None,
+        };
+        let permit = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok();
+        self.share(permit, part)
     }
 
     /// Takes `bytes` if they are free now and nobody waits before us.
     #[must_use]
     pub fn try_take(&self, bytes: usize) -> Option<Share> {
         let bytes = self.clamp(bytes);
+        let part = match &self.part {
+            Some(part) => Some(Arc::clone(&part.bytes).try_acquire_many_owned(bytes).ok()?),
+            None => None,
+        };
         let permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
-        Some(self.share(Some(permit)))
+        Some(self.share(Some(permit), part))
     }
 
-    fn share(&self, permit: Option<OwnedSemaphorePermit>) -> Share {
+    fn share(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        part: Option<OwnedSemaphorePermit>,
+    ) -> Share {
         match self.is_reserve {
             true => Share { reserved: permit, ..Share::empty() },
-            false => Share { permit, ..Share::empty() },
+            // A closed budget gives nothing, though its part may have.
+            false => Share { part: part.filter(|_| permit.is_some()), permit, ..Share::empty() },
         }
     }
 
-    /// Gives out nothing more; whoever waits goes on with nothing.
+    /// Gives out nothing more, nor do its parts; whoever waits goes on with nothing.
     pub fn close(&self) {
         self.bytes.close();
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().for_each(|part| part.bytes.close());
     }
 
-    /// Whether so much is in use that readers wait, or are about to.
+    /// Whether so much is in use, of all or of a part, that readers wait or are about to.
     #[must_use]
     pub fn is_short(&self) -> bool {
-        let short = (self.bytes_max() / 4).clamp(*SHORT_BYTES.start(), *SHORT_BYTES.end());
-        self.bytes_max() - self.used_bytes() < short
+        self.any(|bytes, bytes_max| {
+            let short = (bytes_max / 4).clamp(*SHORT_BYTES.start(), *SHORT_BYTES.end());
+            (bytes.available_permits() as u64) < short
+        })
     }
 
-    /// Whether more than half is in use.
+    /// Whether more than half is in use, of all or of a part.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.used_bytes() > self.bytes_max() / 2
+        self.any(|bytes, bytes_max| (bytes.available_permits() as u64) < bytes_max.div_ceil(2))
     }
 
-    /// Bytes in use.
+    /// Whether something holds for the whole or for one of the parts.
+    fn any(&self, holds: impl Fn(&Semaphore, u64) -> bool) -> bool {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        holds(&self.bytes, u64::from(self.bytes_max))
+            || parts.iter().any(|part| holds(&part.bytes, u64::from(part.bytes_max)))
+    }
+
+    /// Bytes of all of it in use.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         u64::from(self.bytes_max).saturating_sub(self.bytes.available_permits() as u64)
     }
 
-    /// Bytes that may be in use at once.
+    /// Bytes in use of the part, or of all where it is none.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        let Some(part) = &self.part else { return self.used_bytes() };
+        u64::from(part.bytes_max).saturating_sub(part.bytes.available_permits() as u64)
+    }
+
+    /// Whether so much of the part is in use, or of all where it is none, that readers wait.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.bytes_max().saturating_sub(self.held_bytes()) < *SHORT_BYTES.start()
+    }
+
+    /// Bytes that may be in use here at once.
     #[must_use]
     pub fn bytes_max(&self) -> u64 {
-        u64::from(self.bytes_max)
+        u64::from(self.clamp(usize::MAX))
     }
 
     fn clamp(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max)
+        let most = self.part.as_ref().map_or(u32::MAX, |part| part.bytes_max).min(self.bytes_max);
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(most)
     }
+}
+
+fn semaphore(bytes_max: u64) -> (Arc<Semaphore>, u32) {
+    let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
+    (Arc::new(Semaphore::new(usize::try_from(bytes_max).unwrap_or(usize::MAX))), bytes_max)
 }
 
 impl Share {
     /// A share of nothing.
     pub fn empty() -> Self {
-        Self { permit: None, reserved: None, turn: None, marks: Vec::new() }
+        Self { permit: None, part: None, reserved: None, turn: None, marks: Vec::new() }
     }
 
     /// Bytes in this share.
@@ -122,8 +192,9 @@ impl Share {
     /// Moves `bytes`, or all there are, into a share of their own; those of the reserve last.
     pub fn split(&mut self, bytes: usize) -> Self {
         let permit = split(&mut self.permit, bytes);
+        let part = split(&mut self.part, self::bytes(&permit));
         let left = bytes - self::bytes(&permit);
-        Self { permit, reserved: split(&mut self.reserved, left), ..Self::empty() }
+        Self { permit, part, reserved: split(&mut self.reserved, left), ..Self::empty() }
     }
 
     /// Keeps the right to go over the budget until this share is dropped: what it was used for is
@@ -145,16 +216,19 @@ impl Share {
         }
     }
 
-    /// Its records were entered into the ledger: the marks speak for these from now on.
-    pub(super) fn enter(&mut self, left: &Left) {
+    /// Its records were entered into the ledger: the marks speak for these from now on, and go with
+    /// the permit.
+    pub(super) fn enter(&mut self, left: &Left) -> Marks {
         self.marks.iter_mut().for_each(|mark| mark.enter(left));
+        std::mem::take(&mut self.marks)
     }
 
-    /// Takes another share in, of the same budget and reserve.
+    /// Takes another share in, of the same budget, part and reserve.
     pub fn join(&mut self, mut other: Self) {
         self.keep_turn(other.turn.take());
         self.marks.append(&mut other.marks);
         join(&mut self.permit, other.permit.take());
+        join(&mut self.part, other.part.take());
         join(&mut self.reserved, other.reserved.take());
     }
 
@@ -163,7 +237,8 @@ impl Share {
         let excess = self.bytes().saturating_sub(bytes);
         let reserved = split(&mut self.reserved, excess);
         let left = excess - self::bytes(&reserved);
-        drop((reserved, split(&mut self.permit, left)));
+        let permit = split(&mut self.permit, left);
+        drop((split(&mut self.part, self::bytes(&permit)), permit, reserved));
     }
 }
 
@@ -243,6 +318,105 @@ mod tests {
             let budget = Budget::new(bytes_max);
             let _share = budget.try_take(used).expect("free");
             assert_eq!(budget.is_short(), is_short, "{used} of {bytes_max}");
+        }
+    }
+
+    #[test]
+    fn a_part_holds_no_more_than_it_may_and_leaves_the_rest() {
+        let budget = Budget::new(100);
+        let (part, other) = (budget.within(40), budget.within(90));
+        let mut share = part.try_take(40).expect("free");
+        assert!(part.try_take(1).is_none(), "its own is used up");
+        let rest = other.try_take(60).expect("free");
+        assert!(other.try_take(1).is_none(), "the budget is used up");
+        assert_eq!(budget.used_bytes(), 100);
+        let some = share.split(30);
+        share.shrink_to(4);
+        assert_eq!(part.try_take(6).map(|taken| taken.bytes()), Some(6));
+        share.join(some);
+        share.shrink_to(0);
+        assert_eq!(part.try_take(40).map(|taken| taken.bytes()), Some(40));
+        drop(rest);
+        assert_eq!((budget.used_bytes(), part.bytes_max(), other.bytes_max()), (0, 40, 90));
+        assert_eq!(budget.within(101).bytes_max(), 100);
+    }
+
+    #[test]
+    fn what_the_budget_does_not_have_is_not_taken_of_the_part() {
+        let budget = Budget::new(100);
+        let part = budget.within(40);
+        let most = budget.try_take(90).expect("free");
+        assert!(part.try_take(20).is_none());
+        drop(most);
+        assert_eq!(part.try_take(40).map(|taken| taken.bytes()), Some(40));
+    }
+
+    #[tokio::test]
+    async fn a_budget_is_short_while_somebody_waits_for_a_part_of_it() {
+        let budget = Budget::new(10_000_000);
+        let part = budget.within(1_000_000);
+        let held = part.take(300_000).await;
+        assert!(!budget.is_short() && !budget.is_crowded());
+        let waiting = tokio::spawn({
+            let part = part.clone();
+            async move { part.take(800_000).await.bytes() }
+        });
+        tokio::task::yield_now().await;
+        assert!(budget.is_short() && budget.is_crowded(), "700,000 are free, which is not enough");
+        drop(held);
+        assert_eq!(waiting.await.expect("no panic"), 800_000);
+        assert!(!budget.is_short());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_part_holds_nothing_and_goes_on_when_the_budget_is_closed() {
+        let budget = Budget::new(100);
+        let part = budget.within(40);
+        let all = part.take(40).await;
+        let waiting = tokio::spawn({
+            let part = part.clone();
+            async move { part.take(10).await.bytes() }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(budget.try_take(60).map(|taken| taken.bytes()), Some(60));
+        budget.close();
+        assert_eq!((waiting.await.expect("no panic"), all.bytes()), (0, 40));
+    }
+
+    proptest::proptest! {
+        /// However shares of several parts are taken, split, joined and let go: of each part and of
+        /// the budget as much is free as nobody holds.
+        #[test]
+        fn parts_and_budget_get_back_what_was_taken(
+            steps in proptest::collection::vec((0..5_u8, 0..2_usize, 0..9_usize, 0..60_usize), 0..60),
+        ) {
+            let budget = Budget::new(100);
+            let parts = [budget.within(70), budget.within(50)];
+            let mut held: [Vec<Share>; 2] = [Vec::new(), Vec::new()];
+            for (action, of, which, bytes) in steps {
+                let shares = &mut held[of];
+                match action {
+                    0 => shares.extend(parts[of].try_take(bytes)),
+                    1 if which < shares.len() => {
+                        let part = shares[which].split(bytes);
+                        shares.push(part);
+                    }
+                    2 if which + 1 < shares.len() => {
+                        let other = shares.pop().expect("two");
+                        shares[which].join(other);
+                    }
+                    3 if which < shares.len() => shares[which].shrink_to(bytes),
+                    4 if which < shares.len() => drop(shares.remove(which)),
+                    _ => {}
+                }
+                let used = held.each_ref().map(|all| all.iter().map(Share::bytes).sum::<usize>());
+                proptest::prop_assert_eq!(budget.used_bytes(), (used[0] + used[1]) as u64);
+                for (part, used) in parts.iter().zip(used) {
+                    let part = part.part.as_ref().expect("a part");
+                    let free = part.bytes.available_permits();
+                    proptest::prop_assert_eq!(free + used, part.bytes_max as usize);
+                }
+            }
         }
     }
 

@@ -32,6 +32,10 @@ pub struct Mark {
     left: Option<Left>,
 }
 
+/// The marks of one chunk: told when the last holder lets go of them, which is when its memory goes,
+/// or when it lies on disk.
+pub type Marks = Vec<Mark>;
+
 impl Mark {
     /// A mark that its maker knows by `number`.
     pub fn new(maker: Arc<dyn Marked>, number: u64) -> Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, Reason, Share};
+use super::{Account, Marks, Reason, Share, Ticket};
 
 /// The obligation to say what became of a number of records.
 ///
@@ -32,6 +32,12 @@ impl Receipt {
         self.account.add_delivered(records);
     }
 
+    /// `records` of them stay on disk for the next start.
+    pub fn stored(&mut self, records: u64) {
+        let records = self.take(records);
+        self.account.add_stored(records);
+    }
+
     /// `records` of them became part of another record.
     pub fn merged(&mut self, records: u64) {
         let records = self.take(records);
@@ -54,6 +60,12 @@ impl Receipt {
     pub fn split(&mut self, records: u64) -> Self {
         let records = self.take(records);
         Self { account: Arc::clone(&self.account), records }
+    }
+
+    /// Whose they are.
+    #[must_use]
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Takes another receipt of the same account in.
@@ -88,23 +100,58 @@ impl Drop for Receipt {
 #[must_use = "every record needs an outcome"]
 pub struct Permit {
     /// The records' obligation. First of the fields, so that what is lost is counted before the
-    /// marks of the shares are told.
+    /// marks are told.
     pub receipt: Receipt,
+    memory: Memory,
+    /// Memory of chunks whose records were joined into this one's; nearly always none.
+    absorbed: Vec<Memory>,
+    /// What a buffer knows of the chunk.
+    held: Option<Arc<Held>>,
+    /// There where the chunk also lies on disk. Last of the fields: told when the memory is free.
+    ticket: Option<Ticket>,
+}
+
+/// What an output counts of its own for a chunk, and the chunk's place among all of the output.
+#[derive(Debug)]
+struct Held {
+    _shares: [Share; 2],
+    number: u64,
+}
+
+/// The memory of a chunk, and the marks in what was read into it.
+#[derive(Clone, Debug)]
+struct Memory {
     share: Arc<Share>,
-    /// Shares of chunks whose records were joined into this one's; nearly always none.
-    absorbed: Vec<Arc<Share>>,
+    marks: Option<Arc<Marks>>,
 }
 
 impl Permit {
     /// Joins the two halves.
     pub fn new(receipt: Receipt, mut share: Share) -> Self {
-        share.enter(receipt.account.left());
-        Self { receipt, share: Arc::new(share), absorbed: Vec::new() }
+        let marks = share.enter(receipt.account.left());
+        let marks = (!marks.is_empty()).then(|| Arc::new(marks));
+        let memory = Memory { share: Arc::new(share), marks };
+        Self { receipt, memory, absorbed: Vec::new(), held: None, ticket: None }
+    }
+
+    /// A permit for what was read back from disk, with the marks that were kept for it.
+    pub fn read_back(
+        receipt: Receipt,
+        share: Share,
+        marks: impl IntoIterator<Item = Arc<Marks>>,
+        ticket: Ticket,
+    ) -> Self {
+        let mut permit = Self { ticket: Some(ticket), ..Self::new(receipt, share) };
+        let kept = marks.into_iter();
+        let none = || Arc::new(Share::empty());
+        permit.absorbed = kept.map(|marks| Memory { share: none(), marks: Some(marks) }).collect();
+        permit
     }
 
     /// A permit for the same memory, owed to another account.
     pub fn receive_at(&self, account: &Arc<Account>) -> Self {
-        self.over_same_memory(account.receive(self.receipt.records()))
+        let receipt = account.receive(self.receipt.records());
+        Self { held: None, ticket: None, ..self.over_same_memory(receipt) }
     }
 
     /// Moves the obligation for `records` into a permit of their own, over the same memory.
@@ -116,26 +163,89 @@ impl Permit {
     /// Moves the obligation for one record that came with the chunk itself, not with what it
     /// absorbed: only the chunk's own memory stands behind it.
     pub fn split_own(&mut self) -> Self {
-        let share = Arc::clone(&self.share);
-        Self { receipt: self.receipt.split(1), share, absorbed: Vec::new() }
+        let receipt = self.receipt.split(1);
+        Self { absorbed: Vec::new(), ..self.over_same_memory(receipt) }
     }
 
     /// Takes another permit of the same account in: its records, and the memory behind them.
     pub fn absorb(&mut self, other: Self) {
         self.receipt.join(other.receipt);
-        for share in std::iter::once(other.share).chain(other.absorbed) {
+        for memory in std::iter::once(other.memory).chain(other.absorbed) {
             // Parts of one chunk come one after the other: looking at the newest is enough.
-            let newest = self.absorbed.last().unwrap_or(&self.share);
-            if !Arc::ptr_eq(newest, &share) && !Arc::ptr_eq(&self.share, &share) {
-                self.absorbed.push(share);
+            let newest = self.absorbed.last().unwrap_or(&self.memory);
+            let is_same = |known: &Memory| Arc::ptr_eq(&known.share, &memory.share);
+            if !is_same(newest) && !is_same(&self.memory) {
+                self.absorbed.push(memory);
             }
+        }
+    }
+
+    /// Keeps what an output counts for the chunk until the permit and all its parts are gone, and the
+    /// chunk's place among all of the output.
+    pub fn hold(&mut self, shares: [Share; 2], number: u64) {
+        self.held = Some(Arc::new(Held { _shares: shares, number }));
+    }
+
+    /// The chunk's place among all of the output.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        self.held.as_ref().map(|held| held.number)
+    }
+
+    /// The chunk is written to disk, while it is in memory: the marks go to the store, which says
+    /// when they may speak.
+    pub fn keep(&mut self, ticket: Ticket) -> Vec<Arc<Marks>> {
+        self.ticket = Some(ticket);
+        let all = std::iter::once(&mut self.memory).chain(&mut self.absorbed);
+        all.filter_map(|memory| memory.marks.take()).collect()
+    }
+
+    /// The chunk goes to disk: its obligation, what is to be kept until it is there, and the marks.
+    pub fn store(mut self) -> (Receipt, Vec<Arc<Share>>, Vec<Arc<Marks>>) {
+        let records = self.receipt.records();
+        let receipt = self.receipt.split(records);
+        let mut memory = Vec::with_capacity(1);
+        let mut marks = Vec::new();
+        for one in std::iter::once(self.memory.clone()).chain(std::mem::take(&mut self.absorbed)) {
+            memory.push(one.share);
+            marks.extend(one.marks);
+        }
+        (receipt, memory, marks)
+    }
+
+    /// Whether the chunk also lies on disk, or is about to.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        self.ticket.is_some()
+    }
+
+    /// The number by which the store knows it.
+    #[must_use]
+    pub fn number_on_disk(&self) -> Option<u64> {
+        self.ticket.as_ref().map(Ticket::number)
+    }
+
+    /// The entries that begin there have their outcome: they need not be on disk any more.
+    pub fn ended(&self, starts: impl Iterator<Item = u32>) {
+        if let Some(ticket) = &self.ticket {
+            ticket.ended(starts);
+        }
+    }
+
+    /// The time to stop is up: what lies on disk stays there if that survives, the rest is left.
+    pub fn left(&mut self) {
+        let records = self.receipt.records();
+        if self.ticket.as_ref().is_some_and(Ticket::survives) {
+            self.receipt.stored(records);
+        } else {
+            self.receipt.dropped(records, Reason::Stopped);
         }
     }
 
     /// Whether its memory stays taken after it: another output or another part of the chunk has it.
     #[must_use]
     pub fn is_held_elsewhere(&self) -> bool {
-        Arc::strong_count(&self.share) > 1
+        Arc::strong_count(&self.memory.share) > 1
     }
 
     /// How many shares stand behind it besides its own.
@@ -145,7 +255,13 @@ impl Permit {
     }
 
     fn over_same_memory(&self, receipt: Receipt) -> Self {
-        Self { receipt, share: Arc::clone(&self.share), absorbed: self.absorbed.clone() }
+        Self {
+            receipt,
+            memory: self.memory.clone(),
+            absorbed: self.absorbed.clone(),
+            held: self.held.clone(),
+            ticket: self.ticket.clone(),
+        }
     }
 }
 

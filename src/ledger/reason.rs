@@ -24,6 +24,8 @@ pub enum Reason {
     Closed,
     /// `Retry_Limit` was used up and the room was needed, or `no_retries` was asked for.
     RetriesExhausted,
+    /// It lay on disk and cannot be read back.
+    Damaged,
     /// Still held when the time to stop was up.
     Stopped,
     /// Let go without an outcome: a defect of Firelane.
@@ -35,7 +37,7 @@ impl Reason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Filtered,
         Self::Unmatched,
         Self::Empty,
@@ -46,6 +48,7 @@ impl Reason {
         Self::Refused,
         Self::Closed,
         Self::RetriesExhausted,
+        Self::Damaged,
         Self::Stopped,
         Self::Lost,
     ];
@@ -64,6 +67,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::Closed => "closed",
             Self::RetriesExhausted => "retries_exhausted",
+            Self::Damaged => "damaged",
             Self::Stopped => "stopped",
             Self::Lost => "lost",
         }

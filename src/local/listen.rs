@@ -49,6 +49,11 @@ pub(super) trait Respond: Send + Sync + 'static {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Answer> + Send + 'static;
+
+    /// Waits until nobody is to listen for a while, and says for how long.
+    fn absent(self: Arc<Self>) -> impl Future<Output = Duration> + Send + 'static {
+        std::future::pending()
+    }
 }
 
 /// A listener at work. Dropping it ends the listener and all its connections at once.
@@ -92,24 +97,45 @@ pub(super) async fn listen<R: Respond>(
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(accept(listener, tls.map(TlsAcceptor::from), responder, stopped));
+    let tls = tls.map(TlsAcceptor::from);
+    let task = tokio::spawn(accept(listener, address, tls, responder, stopped));
     Ok(Listening { address, stop: Some(stop), task })
 }
 
 async fn accept<R: Respond>(
-    listener: TcpListener,
+    mut listener: TcpListener,
+    address: SocketAddr,
     tls: Option<TlsAcceptor>,
     responder: Arc<R>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut connections = JoinSet::new();
-    loop {
+    while let Some(away) = accept_until_away(&listener, &tls, &responder, &mut stopped).await {
+        drop(listener);
         tokio::select! {
-            _ = &mut stopped => break,
+            _ = &mut stopped => return,
+            back = come_back(address, away) => listener = back,
+        }
+    }
+}
+
+/// `None` when it was stopped.
+async fn accept_until_away<R: Respond>(
+    listener: &TcpListener,
+    tls: &Option<TlsAcceptor>,
+    responder: &Arc<R>,
+    stopped: &mut oneshot::Receiver<()>,
+) -> Option<Duration> {
+    let mut connections = JoinSet::new();
+    let absent = Arc::clone(responder).absent();
+    tokio::pin!(absent);
+    let away = loop {
+        tokio::select! {
+            _ = &mut *stopped => break None,
+            away = &mut absent => break Some(away),
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connect(stream, tls.clone(), Arc::clone(&responder)));
+                    connections.spawn(connect(stream, tls.clone(), Arc::clone(responder)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -117,8 +143,20 @@ async fn accept<R: Respond>(
                 }
             },
         }
-    }
+    };
     connections.shutdown().await;
+    away
+}
+
+async fn come_back(address: SocketAddr, away: Duration) -> TcpListener {
+    sleep(away).await;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => tracing::warn!(%error, "cannot listen again"),
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
 }
 
 async fn connect<R: Respond>(stream: TcpStream, tls: Option<TlsAcceptor>, responder: Arc<R>) {

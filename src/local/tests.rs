@@ -182,6 +182,30 @@ async fn stopping_ends_a_request_that_is_never_answered() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_away_refuses_and_comes_back_with_its_account() {
+    let running = started(None).await;
+    let mut client = logs_client(&running).await;
+    assert_eq!(send(&mut client, put(&["a"])).await.0, StatusCode::OK);
+    let address = running.cloudwatch_logs_address().unwrap();
+    let body = Full::from(r#"{"for_ms":100}"#);
+    let request = Request::post("/_local/away").header("host", "localhost").body(body).unwrap();
+    // The answer may come before the connection ends, or not.
+    drop(client.send_request(request).await);
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    while TcpStream::connect(address).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let mut client = logs_client(&running).await;
+    assert_eq!(send(&mut client, put(&["b"])).await.0, StatusCode::OK);
+    assert_eq!(running.cloudwatch_logs().unwrap().account().events, 2);
+    let (_, notes) = get(&mut client, "/_local/puts?group=g&stream=s").await;
+    let answers: Vec<&Value> = notes.as_array().unwrap().iter().map(|n| &n["answer"]).collect();
+    assert_eq!(answers, ["sent", "sent"]);
+}
+
+#[tokio::test]
 async fn dropping_frees_the_port() {
     let running = started(None).await;
     let address = running.cloudwatch_logs_address().unwrap();

@@ -235,9 +235,6 @@ pub enum Remark {
     /// An option without meaning here.
     #[error("has no effect in Firelane")]
     NoEffect,
-    /// A store on disk, which is not there.
-    #[error("has no effect in this version of Firelane: records wait in memory only")]
-    InMemory,
     /// An option that is there again.
     #[error("replaces the value at {first}")]
     Overwrites {

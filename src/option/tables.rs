@@ -33,7 +33,8 @@ pub const INPUT: Table = &[
     Row::new(
         "storage.type",
         Kind::Choice(&["memory", "filesystem", "memrb"]),
-        "Where records wait",
+        "Where records wait: filesystem is acknowledged once it is on disk; memrb counts as memory, \
+         readers wait and nothing is dropped",
     )
     .or("memory"),
     Row::new(
@@ -68,8 +69,11 @@ pub const OUTPUT: Table = &[
     Row::new("retry_limit", Kind::RetryLimit, "Retries before a batch may be dropped to make room")
         .or("1"),
     Row::new("workers", Kind::Text, "Threads of the output").without_effect(),
-    Row::new("storage.total_limit_size", Kind::Bytes, "Most bytes on disk for this output")
-        .without_effect(),
+    Row::new(
+        "storage.total_limit_size",
+        Kind::Bytes,
+        "Most bytes on disk for this output, off for no limit, else a part of the free space",
+    ),
 ];
 
 /// Options of outputs that connect to a host.

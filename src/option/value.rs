@@ -144,7 +144,8 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 fn bytes(text: &str) -> Option<u64> {
-    if text.eq_ignore_ascii_case("false") {
+    // Fluent Bit takes `false` for every size, and the other words for `storage.total_limit_size`.
+    if boolean(text) == Some(false) {
         return Some(0);
     }
     let (number, suffix) = split_suffix(text, |c| c.is_ascii_digit());

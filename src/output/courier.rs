@@ -2,23 +2,19 @@
 //!
 //! Must not know what is sent, nor where to.
 
-use std::future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep_until;
 
+use super::deadline::{deadline, reserve, until};
 use super::dispatch::{Dispatch, FailureKind, Parcel, Settings};
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::clock;
-use crate::ledger::{Budget, Reason};
 use crate::lifecycle::StopReceiver;
 use crate::telemetry::OutputCounters;
 
-/// Kept of the time to stop, so that what was on its way can be told before the process ends.
-const STOP_RESERVE: Duration = Duration::from_millis(200);
 /// How often a failing output looks whether it has to make room for others.
 const ROOM_LOOK: Duration = Duration::from_millis(100);
 
@@ -65,8 +61,6 @@ pub struct Failure {
 pub struct Around {
     /// The counters of this output.
     pub counters: Arc<OutputCounters>,
-    /// The memory budget, to know when room is needed.
-    pub budget: Budget,
 }
 
 /// A parcel and its answer; `None`: the time to stop was up before one came.
@@ -83,15 +77,15 @@ pub async fn run<C: Courier>(
 ) {
     let mut dispatch = Dispatch::new(settings, Arc::clone(&around.counters));
     let mut answers: JoinSet<Answer> = JoinSet::new();
-    let mut is_open = true;
+    let (mut is_open, mut is_last) = (true, false);
     while is_open || !dispatch.is_empty() {
-        dispatch.crowded(around.budget.is_crowded());
-        make_room(&mut dispatch, &around.budget);
-        send_due(&mut courier, &mut dispatch, &mut answers, &stop);
+        dispatch.crowded(buffer.is_crowded());
+        make_room(&mut dispatch, &buffer);
+        send_due(&mut courier, &mut dispatch, &mut answers, (&stop, reserve(&buffer)));
         tokio::select! {
             biased;
             Some(answer) = answers.join_next() => {
-                answered(&mut dispatch, answer, around.budget.is_short());
+                answered(&mut dispatch, answer, buffer.needs_room());
             }
             chunk = buffer.pop(), if is_open => match chunk {
                 Some(chunk) => {
@@ -100,22 +94,20 @@ pub async fn run<C: Courier>(
                         courier.admit(chunk).into_iter().for_each(|chunk| dispatch.push(chunk));
                     }
                 }
-                None => {
-                    is_open = false;
-                    dispatch.stop(clock::now());
-                }
+                None => is_open = false,
             },
+            () = buffer.closed(), if !is_last => {
+                is_last = true;
+                dispatch.stop(clock::now());
+            }
             () = until(wake_at(&dispatch)) => {}
-            () = deadline(stop.clone()) => break,
+            () = deadline(stop.clone(), reserve(&buffer)) => break,
         }
     }
     while let Some(answer) = answers.join_next().await {
-        answered(&mut dispatch, answer, true);
+        answered(&mut dispatch, answer, buffer.needs_room());
     }
-    while let Some(chunk) = buffer.try_pop() {
-        chunk.dropped(Reason::Stopped);
-    }
-    dispatch.abandon();
+    buffer.leave(dispatch.abandon()).await;
 }
 
 /// When there is something to do if nothing comes.
@@ -128,15 +120,15 @@ fn wake_at(dispatch: &Dispatch) -> Option<Instant> {
     [dispatch.wake_at(), look].into_iter().flatten().min()
 }
 
-fn make_room(dispatch: &mut Dispatch, budget: &Budget) {
-    while budget.is_short() && dispatch.make_room(clock::now()) {}
+fn make_room(dispatch: &mut Dispatch, buffer: &Buffer) {
+    while buffer.needs_room() && dispatch.make_room(clock::now()) {}
 }
 
 fn send_due<C: Courier>(
     courier: &mut C,
     dispatch: &mut Dispatch,
     answers: &mut JoinSet<Answer>,
-    stop: &StopReceiver,
+    (stop, reserve): (&StopReceiver, Duration),
 ) {
     while let Some(parcel) = dispatch.next_parcel(clock::now()) {
         let request = courier.prepare(&parcel);
@@ -146,7 +138,7 @@ fn send_due<C: Courier>(
             let mut attempt = AbortOnDrop(tokio::spawn(courier.send(request)));
             let answer = tokio::select! {
                 answer = &mut attempt.0 => Some(answer.unwrap_or_else(|error| Err(panicked(&error)))),
-                () = deadline(stop) => None,
+                () = deadline(stop, reserve) => None,
             };
             (parcel, answer)
         });
@@ -182,17 +174,4 @@ impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant.into()).await,
-        None => future::pending().await,
-    }
-}
-
-/// Returns shortly before the deadline of a stop.
-async fn deadline(mut stop: StopReceiver) {
-    let deadline = stop.stopping().await.deadline;
-    until(deadline.map(|deadline| deadline.checked_sub(STOP_RESERVE).unwrap_or(deadline))).await;
 }

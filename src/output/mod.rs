@@ -8,6 +8,7 @@ pub mod cloudwatch_logs;
 pub mod connect;
 pub mod counter;
 pub mod courier;
+mod deadline;
 pub mod dispatch;
 pub mod file;
 pub mod format;
@@ -22,7 +23,7 @@ pub mod stdout;
 
 use std::sync::Arc;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, LaneRule};
 use crate::lifecycle::StopReceiver;
 
 /// A configured output.
@@ -43,6 +44,17 @@ pub enum Output {
 }
 
 impl Output {
+    /// What of its records has to keep its order.
+    #[must_use]
+    pub fn lane_rule(&self) -> LaneRule {
+        match self {
+            Self::CloudwatchLogs(output) => output.lane_rule(),
+            Self::File(_) | Self::Null | Self::Forward(_) | Self::Stdout(_) | Self::Http(_) => {
+                LaneRule::OfTag
+            }
+        }
+    }
+
     /// Delivers what comes out of the buffer until that is closed and empty, or the deadline of a
     /// stop is reached.
     pub async fn run(self, buffer: Arc<Buffer>, stop: StopReceiver) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::BuildError;
+use super::stages::stages;
 use crate::config::{InputConfig, InputKind};
+use crate::ingest::Stage;
 use crate::input::dummy::Dummy;
 use crate::input::exec::Exec;
 use crate::input::fluentbit_metrics::Metrics;
@@ -15,16 +17,52 @@ use crate::input::source::Source;
 use crate::input::tail::offsets::Offsets;
 use crate::input::tail::reader::Tail;
 use crate::input::tail::set::Set;
-use crate::input::{forward, http, tcp};
+use crate::input::{Terms, forward, http, tcp};
+use crate::inquiries::Inquiries;
+use crate::ledger::Budget;
 use crate::lifecycle::Alarm;
+use crate::memory::InputPart;
 use crate::record::tag::Tag;
-use crate::telemetry::InputCounters;
+use crate::telemetry::{InputCounters, Telemetry};
 
-/// Makes an input, with its socket bound where it has one.
-pub(super) async fn source(
+/// The inputs with their sockets bound, and the filters of each.
+pub(super) async fn bind(
+    inputs: Vec<(InputConfig, &InputPart)>,
+    budget: &Budget,
+    alarm: &Alarm,
+    inquiries: &mut Inquiries,
+    telemetry: &mut Telemetry,
+) -> Result<(Vec<Vec<Stage>>, Vec<(Source, Terms)>), BuildError> {
+    let (mut processors, mut sources) = (Vec::new(), Vec::new());
+    for (mut input, part) in inputs {
+        let (counters, terms) = terms(&input, part.bytes_max, budget);
+        telemetry.inputs.push(Arc::clone(&counters));
+        let own = std::mem::take(&mut input.processors);
+        processors.push(stages(own, inquiries, telemetry)?);
+        let source = source(input, counters, alarm, part.connections_max).await?;
+        sources.push((source, terms));
+    }
+    Ok((processors, sources))
+}
+
+/// What an input may hold of the budget, and what is to be seen of it.
+fn terms(
+    input: &InputConfig,
+    bytes_max: Option<u64>,
+    budget: &Budget,
+) -> (Arc<InputCounters>, Terms) {
+    let part = bytes_max.map_or_else(|| budget.clone(), |bytes| budget.within(bytes));
+    let counters =
+        InputCounters { budget: Some(part.clone()), bytes_max, ..InputCounters::new(&input.name) };
+    (Arc::new(counters), Terms { storage: input.storage, budget: Some(part) })
+}
+
+/// Makes an input, with its socket bound where it has one, for so many connections at once.
+async fn source(
     input: InputConfig,
     counters: Arc<InputCounters>,
     alarm: &Alarm,
+    connections_max: usize,
 ) -> Result<Source, BuildError> {
     let tag = default_tag(input.tag.as_deref(), &input.name);
     let listener = match input.kind {
@@ -52,7 +90,7 @@ pub(super) async fn source(
             };
             let protocol = Protocol::Forward(options, handshake);
             let admission = &config.admission;
-            Listener::bind(address, admission, protocol, config.connections_max, counters).await
+            Listener::bind(address, admission, protocol, connections_max, counters).await
         }
         InputKind::Tail(config) => {
             let plan = config.plan(input.tag.as_deref().unwrap_or(&input.name));
@@ -70,12 +108,11 @@ pub(super) async fn source(
             let address = Address::Tcp(config.listen.clone(), config.port);
             let admission = config.admission.clone();
             let protocol = Protocol::Tcp(lines(config, tag));
-            let connections_max = forward::config::CONNECTIONS_MAX;
             Listener::bind(address, &admission, protocol, connections_max, counters).await
         }
         InputKind::Http(config) => {
             let address = Address::Tcp(config.listen.clone(), config.port);
-            let (connections_max, admission) = (config.connections_max, config.admission.clone());
+            let admission = config.admission.clone();
             let protocol = Protocol::Http(Arc::new(http::Settings::new(config, tag)));
             Listener::bind(address, &admission, protocol, connections_max, counters).await
         }

@@ -3,9 +3,11 @@
 //! No code here is run for a record. Reading has a thread of its own, and so has everything behind
 //! the ring: however busy delivery is, the sockets are read.
 
+mod error;
 mod inputs;
 mod outputs;
 mod stages;
+mod stores;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,49 +18,55 @@ use tokio::task::JoinSet;
 
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
+#[cfg(test)]
+use crate::clock;
 use crate::config::Config;
 use crate::console::{Console, Ended};
 use crate::ec2;
 use crate::ecs::snapshot::Snapshot;
 use crate::ingest::{self, Ingest, Outlet};
-use crate::input::listener::BindError;
 use crate::input::source::Source;
-use crate::input::tail::offsets::OpenError;
-use crate::input::{self, Intake};
+use crate::input::{self, Intake, Terms};
 use crate::inquiries::Inquiries;
 use crate::ledger::{Balance, Budget};
 use crate::lifecycle::{Alarm, StopReceiver};
+use crate::memory::{self, WorstCase};
 use crate::output::Output;
-use crate::output::cloudwatch_logs::sender::{ConnectError, Keys};
-use crate::output::connect::ConnectError as TlsError;
-use crate::output::http;
+use crate::output::cloudwatch_logs::sender::Keys;
 use crate::ring::Ring;
 use crate::router::Router;
-use crate::telemetry::{InputCounters, Telemetry};
+use crate::telemetry::Telemetry;
 
+pub use error::BuildError;
 pub use stages::FilterError;
 use stages::stages;
+use stores::Stores;
 
 /// Chunks that may be between the inputs and the ingest: enough to read on while the ingest is
 /// busy with one.
 const RING_CHUNKS_MAX: usize = 1_024;
 /// How long lines that filters have printed are waited for at the end.
 const PRINT_WAIT: Duration = Duration::from_millis(500);
+/// How long a disk is waited for at the end: outputs keep a part of the time to stop for it.
+const DISK_WAIT: Duration = Duration::from_secs(2);
 /// How long the last offsets of files are waited for at the end.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
 /// A pipeline whose sockets are bound.
 #[derive(Debug)]
 pub struct Pipeline {
-    sources: Vec<Source>,
+    sources: Vec<(Source, Terms)>,
     intake: Intake,
     ingest: Ingest,
     outputs: Vec<(Output, Arc<Buffer>)>,
+    /// To be kept by a thread of ours; a simulation keeps its own.
+    stores: Option<Stores>,
     inquiries: Inquiries,
     telemetry: Arc<Telemetry>,
     /// Standard output, where something prints.
     console: Option<(Console, Ended)>,
     alarm: Alarm,
+    memory: WorstCase,
 }
 
 /// The account of a pipeline that has ended.
@@ -68,57 +76,6 @@ pub struct Account {
     pub ingest: Balance,
     /// Of each output, by name.
     pub outputs: Vec<(String, Balance)>,
-}
-
-/// Why a pipeline cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// An input cannot listen.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// An output's settings can never work.
-    #[error("{output}: {source}")]
-    Output {
-        /// The instance.
-        output: String,
-        /// What is wrong.
-        source: ConnectError,
-    },
-    /// An output to a web server can never work.
-    #[error("{output}: {source}")]
-    Http {
-        /// The instance.
-        output: String,
-        /// What is wrong.
-        source: Box<http::BuildError>,
-    },
-    /// The files of an output's TLS cannot be used.
-    #[error("{output}: {source}")]
-    Tls {
-        /// The instance.
-        output: String,
-        /// What is wrong.
-        source: Box<TlsError>,
-    },
-    /// The database of an input's offsets cannot be used.
-    #[error("{input}: {source}")]
-    Offsets {
-        /// The instance.
-        input: String,
-        /// What is wrong.
-        source: Box<OpenError>,
-    },
-    /// A filter's files cannot be read.
-    #[error("{filter}: {source}")]
-    Filter {
-        /// The instance.
-        filter: String,
-        /// What is wrong.
-        source: FilterError,
-    },
-    /// A thread cannot be started.
-    #[error("cannot start the threads that read and deliver")]
-    Runtime(#[from] std::io::Error),
 }
 
 /// What a pipeline needs of its surroundings.
@@ -132,6 +89,8 @@ pub struct Around {
     pub keys: Option<Keys>,
     /// Where to ask for metadata of the instance, if that is to be asked for.
     pub imds: Option<ec2::Endpoint>,
+    /// The memory that the container may use, if it has a limit.
+    pub memory_limit_bytes: Option<u64>,
     /// When the process was started.
     pub started: Instant,
     /// The same since 1970.
@@ -161,9 +120,11 @@ impl Pipeline {
         enrichment: Enrichment,
         around: Around,
     ) -> Result<Self, BuildError> {
-        let Around { snapshot, refetch, keys, imds, started, started_unix } = around;
+        let Around { snapshot, refetch, keys, imds, memory_limit_bytes, started, started_unix } =
+            around;
         let mut inquiries = Inquiries::new(imds, started);
-        let budget = Budget::new(config.budget_bytes());
+        let memory = memory::worst_case(&config, memory_limit_bytes);
+        let budget = Budget::new(memory.budget_bytes);
         let mut telemetry = Telemetry::new(budget.clone(), started, started_unix);
         let matches = config.outputs.iter().map(|output| output.matches.clone()).collect();
         let filter_matches = config.filters.iter().map(|one| one.matches.clone()).collect();
@@ -171,33 +132,25 @@ impl Pipeline {
             stages::prints(&config).then(|| Console::start(std::io::stdout())).transpose()?;
         let waits = stages::waits_for_parts(&config.filters);
         let stages = stages(config.filters, &mut inquiries, &mut telemetry)?;
-        let mut processors = Vec::new();
         let ring: Arc<Ring<Chunk>> = Arc::new(Ring::new(RING_CHUNKS_MAX));
         let intake = Intake::new(ring, budget.clone(), Arc::clone(&telemetry.intake));
         let alarm = Alarm::default();
         // First, so that peers may connect: what follows takes longer.
-        let mut sources = Vec::new();
-        for mut input in config.inputs {
-            let counters = Arc::new(InputCounters::new(&input.name));
-            telemetry.inputs.push(Arc::clone(&counters));
-            let own = std::mem::take(&mut input.processors);
-            processors.push(self::stages(own, &mut inquiries, &mut telemetry)?);
-            sources.push(inputs::source(input, counters, &alarm).await?);
-        }
+        let inputs = config.inputs.into_iter().zip(&memory.inputs).collect();
+        let bound = inputs::bind(inputs, &budget, &alarm, &mut inquiries, &mut telemetry).await;
+        let (processors, mut sources) = bound?;
         let mut outlets = Vec::new();
         let mut outputs = Vec::new();
+        let count = config.outputs.len();
+        let mut stores = Stores::find(&config.service.storage, budget.clone(), count)?;
         for mut output in config.outputs {
             let counters = telemetry.add_output(&output.name);
-            let buffer = Arc::new(Buffer::default());
             let account = Arc::clone(&counters.account);
             let own = std::mem::take(&mut output.processors);
-            outlets.push(Outlet {
-                processors: self::stages(own, &mut inquiries, &mut telemetry)?,
-                buffer: Arc::clone(&buffer),
-                account,
-            });
+            let processors = self::stages(own, &mut inquiries, &mut telemetry)?;
+            let storage_bytes_max = output.storage_bytes_max;
             let around = outputs::Around {
-                counters,
+                counters: Arc::clone(&counters),
                 budget: budget.clone(),
                 snapshot: snapshot.clone(),
                 refetch: (enrichment == Enrichment::On).then(|| Arc::clone(&refetch)),
@@ -209,19 +162,67 @@ impl Pipeline {
                 console: console.as_ref().map(|(console, _)| console.clone()),
                 seed: u64::from(started_unix.subsec_nanos()) ^ outputs.len() as u64,
             };
-            outputs.push((outputs::output(output, around).await?, buffer));
+            let output = outputs::output(output, around).await?;
+            let rule = output.lane_rule();
+            let buffer = Arc::new(stores.buffer(&counters, rule, storage_bytes_max)?);
+            outlets.push(Outlet { processors, buffer: Arc::clone(&buffer), account });
+            outputs.push((output, buffer));
         }
+        stores.tell(&telemetry.outputs);
         let ingest = Ingest::new(processors, stages, Router::new(filter_matches, matches), outlets)
             .with_waits_for_parts(waits);
         let telemetry = Arc::new(telemetry);
-        sources.iter_mut().for_each(|source| source.observe(&telemetry));
-        Ok(Self { sources, intake, ingest, outputs, inquiries, telemetry, console, alarm })
+        sources.iter_mut().for_each(|(source, _)| source.observe(&telemetry));
+        let stores = Some(stores);
+        Ok(Self {
+            sources,
+            intake,
+            ingest,
+            outputs,
+            stores,
+            inquiries,
+            telemetry,
+            console,
+            alarm,
+            memory,
+        })
+    }
+
+    /// A pipeline of parts that a simulation has made.
+    #[cfg(test)]
+    pub(crate) fn of_parts(
+        sources: Vec<(Source, Terms)>,
+        intake: Intake,
+        ingest: Ingest,
+        outputs: Vec<(Output, Arc<Buffer>)>,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let inquiries = Inquiries::new(None, clock::now());
+        let (console, alarm, stores, memory) = (None, Alarm::default(), None, WorstCase::default());
+        Self {
+            sources,
+            intake,
+            ingest,
+            outputs,
+            stores,
+            inquiries,
+            telemetry,
+            console,
+            alarm,
+            memory,
+        }
     }
 
     /// What is counted.
     #[must_use]
     pub fn telemetry(&self) -> Arc<Telemetry> {
         Arc::clone(&self.telemetry)
+    }
+
+    /// How much memory it may hold, and what for.
+    #[must_use]
+    pub fn memory(&self) -> &WorstCase {
+        &self.memory
     }
 
     /// Says when a filter or an output wants the process to end.
@@ -235,7 +236,7 @@ impl Pipeline {
     pub fn addresses(&self) -> Vec<(String, String)> {
         let named = self.sources.iter().zip(&self.telemetry.inputs);
         named
-            .filter_map(|(source, counters)| Some((counters.name.clone(), source.address()?)))
+            .filter_map(|((source, _), counters)| Some((counters.name.clone(), source.address()?)))
             .collect()
     }
 
@@ -249,15 +250,22 @@ impl Pipeline {
         let news = self.inquiries.start(delivery);
         let around = ingest::Surroundings { console, alarm: self.alarm, news };
         behind.spawn_on(ingest::run(self.ingest, ring, around), delivery);
+        if let Some(Err(error)) = self.stores.map(Stores::start) {
+            tracing::error!("cannot start the thread that keeps records on disk: {error}");
+        }
+        let buffers: Vec<_> = self.outputs.iter().map(|(_, buffer)| Arc::clone(buffer)).collect();
         for (output, buffer) in self.outputs {
             behind.spawn_on(output.run(buffer, stop.clone()), delivery);
         }
-        let stored: Vec<_> = self.sources.iter().filter_map(Source::stored).collect();
+        let stored: Vec<_> =
+            self.sources.iter().filter_map(|(source, _)| source.stored()).collect();
+        let intake = self.intake.clone();
         let reading = input::run(self.sources, self.intake, stop);
         tokio::pin!(reading);
         let mut is_reading = true;
         loop {
             tokio::select! {
+                biased;
                 () = &mut reading, if is_reading => is_reading = false,
                 ended = behind.join_next() => match ended {
                     Some(Ok(())) => {}
@@ -268,12 +276,18 @@ impl Pipeline {
                     }
                     // Everything behind has ended, so reading has or is about to.
                     None => {
+                        intake.end_waiting();
                         if is_reading {
                             (&mut reading).await;
                         }
                         break;
                     }
                 },
+            }
+        }
+        for buffer in buffers {
+            if tokio::time::timeout(DISK_WAIT, buffer.end()).await.is_err() {
+                tracing::error!("the disk does not answer: what was to be written is left");
             }
         }
         if let Some(printed) = printed {

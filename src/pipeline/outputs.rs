@@ -89,13 +89,12 @@ impl Around {
     }
 
     fn courier(self) -> courier::Around {
-        courier::Around { counters: self.counters, budget: self.budget }
+        courier::Around { counters: self.counters }
     }
 
     fn printing(self) -> Option<stdout::Surroundings> {
         Some(stdout::Surroundings {
             counters: self.counters,
-            budget: self.budget,
             flush: self.flush,
             escape_unicode: self.escape_unicode,
             console: self.console?,
@@ -115,7 +114,6 @@ impl Around {
         let enrich = self.refetch.map(|refetch| Enrich::new(self.snapshot.clone(), refetch));
         cloudwatch_logs::Surroundings {
             counters: self.counters,
-            budget: self.budget,
             snapshot: self.snapshot,
             flush: self.flush,
             alarm: self.alarm,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::odd::OddReason;
 use super::{FilterCount, InputCount, OutputCount};
-use crate::ledger::Account;
+use crate::ledger::{Account, Budget};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -15,6 +15,11 @@ impl Counter {
     /// Adds to it.
     pub fn add(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Sets it: for those that say how things stand.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     /// Takes from it: for the few that say how much there is now.
@@ -46,6 +51,21 @@ pub struct InputCounters {
     pub waits: Counter,
     /// What was odd but whole, by [`OddReason`] as index.
     pub odd: [Counter; OddReason::COUNT],
+    /// Its part of the memory budget, or all of it where it has none.
+    pub budget: Option<Budget>,
+    /// Its `Mem_Buf_Limit`, if it has one: what it has of it.
+    pub bytes_max: Option<u64>,
+}
+
+/// What an input holds in memory.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct InputMemory {
+    /// Bytes it holds of the budget; what all hold where it has no limit of its own.
+    pub bytes: u64,
+    /// Most bytes of them, if it has a limit of its own.
+    pub bytes_max: Option<u64>,
+    /// Whether its readers wait, or are about to.
+    pub is_over: bool,
 }
 
 impl InputCounters {
@@ -60,6 +80,14 @@ impl InputCounters {
         if let Some(counter) = self.odd.get(reason as usize) {
             counter.add(amount);
         }
+    }
+
+    /// What it holds in memory.
+    #[must_use]
+    pub fn memory(&self) -> InputMemory {
+        let Some(budget) = &self.budget else { return InputMemory::default() };
+        let (bytes, bytes_max) = (budget.held_bytes(), self.bytes_max);
+        InputMemory { bytes, bytes_max, is_over: budget.is_used_up() }
     }
 
     pub(super) fn count(&self) -> InputCount {
@@ -102,6 +130,27 @@ impl FilterCounters {
     }
 }
 
+/// What waits for an output, and where. Written by its buffer and its store on disk.
+#[derive(Debug, Default)]
+pub struct StorageCounters {
+    /// Chunks in memory that are not on disk.
+    pub memory_chunks: Counter,
+    /// Chunks on disk.
+    pub chunks: Counter,
+    /// Of these, chunks that are in memory, too.
+    pub chunks_up: Counter,
+    /// Bytes on disk.
+    pub bytes: Counter,
+    /// Most bytes that may be there.
+    pub bytes_max: Counter,
+    /// Files on disk.
+    pub segments: Counter,
+    /// Bytes on disk that could not be read back.
+    pub damaged_bytes: Counter,
+    /// 1 while nothing more can be written there, else 0.
+    pub is_full: Counter,
+}
+
 /// What an output counts besides its account.
 #[derive(Debug, Default)]
 pub struct OutputCounters {
@@ -109,6 +158,8 @@ pub struct OutputCounters {
     pub name: String,
     /// The output's account in the ledger.
     pub account: Arc<Account>,
+    /// What waits for it, and where.
+    pub storage: Arc<StorageCounters>,
     /// Requests sent.
     pub requests: Counter,
     /// Bytes of request bodies that were accepted.
@@ -123,7 +174,7 @@ pub struct OutputCounters {
     pub retries_failed: Counter,
     /// Attempts answered with throttling.
     pub throttled: Counter,
-    /// Records in attempts whose fate is unknown and that are made again: these may arrive twice.
+    /// Records in attempts whose fate is unknown: where these are made again, they may arrive twice.
     pub ambiguous_records: Counter,
     /// Records too large for one event: cut into parts, or their longest text shortened.
     pub oversized_records: Counter,

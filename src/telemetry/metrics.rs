@@ -55,6 +55,26 @@ const OUTPUT_COUNTERS: [OfOutput; 9] = [
     }),
 ];
 
+/// What waits on disk for an output, and how much may; label `output`.
+const SPILL: [OfOutput; 7] = [
+    ("firelane_spill_chunks", "Chunks on disk", |one| one.storage.chunks.get()),
+    ("firelane_spill_chunks_up", "Chunks on disk that are in memory, too", |one| {
+        one.storage.chunks_up.get()
+    }),
+    ("firelane_spill_bytes", "Bytes on disk", |one| one.storage.bytes.get()),
+    ("firelane_spill_bytes_max", "Most bytes on disk", |one| one.storage.bytes_max.get()),
+    ("firelane_spill_segments", "Files on disk", |one| one.storage.segments.get()),
+    ("firelane_spill_full", "1 while nothing more can be written", |one| one.storage.is_full.get()),
+    ("firelane_memory_chunks", "Chunks in memory that are not on disk", |one| {
+        one.storage.memory_chunks.get()
+    }),
+];
+/// The same, of what only grows.
+const SPILL_COUNTERS: [OfOutput; 1] =
+    [("firelane_spill_damaged_bytes_total", "Bytes on disk that could not be read back", |one| {
+        one.storage.damaged_bytes.get()
+    })];
+
 /// The ledger, label `account`: `ingest`, and each output's name.
 const LEDGER: [OfBalance; 4] = [
     ("firelane_received_records_total", "Records that came in", |one| one.received),
@@ -110,12 +130,21 @@ fn inputs(telemetry: &Telemetry, registry: &Registry) -> prometheus::Result<()> 
         "Records or frames that were whole but odd",
         &["input", "reason"],
     )?;
+    let held = IntGaugeVec::new(
+        Opts::new(
+            "firelane_input_held_bytes",
+            "Bytes held of its part of the budget, or of all where it has none",
+        ),
+        &["input"],
+    )?;
     for input in &telemetry.inputs {
+        held.with_label_values(&[&input.name]).set(signed(input.memory().bytes));
         open.with_label_values(&[&input.name]).set(signed(input.connections.get()));
         for (reason, counter) in OddReason::ALL.iter().zip(&input.odd) {
             odd.with_label_values(&[&input.name, reason.as_str()]).inc_by(counter.get());
         }
     }
+    register(registry, held)?;
     register(registry, open)
 }
 
@@ -130,11 +159,18 @@ fn filters(telemetry: &Telemetry, registry: &Registry) -> prometheus::Result<()>
 }
 
 fn outputs(telemetry: &Telemetry, registry: &Registry) -> prometheus::Result<()> {
-    for (name, help, value) in OUTPUT_COUNTERS {
+    for (name, help, value) in OUTPUT_COUNTERS.into_iter().chain(SPILL_COUNTERS) {
         let family = counters(registry, name, help, &["output"])?;
         for output in &telemetry.outputs {
             family.with_label_values(&[&output.name]).inc_by(value(output));
         }
+    }
+    for (name, help, value) in SPILL {
+        let family = IntGaugeVec::new(Opts::new(name, help), &["output"])?;
+        for output in &telemetry.outputs {
+            family.with_label_values(&[&output.name]).set(signed(value(output)));
+        }
+        register(registry, family)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub mod sample;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use counters::{FilterCounters, InputCounters, OutputCounters};
+pub use counters::{FilterCounters, InputCounters, InputMemory, OutputCounters, StorageCounters};
 
 use crate::ledger::{Account, Budget};
 

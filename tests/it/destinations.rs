@@ -42,6 +42,7 @@ const CONFIG: &str = "
     Name http
     Match *
     Port @DEAD@
+    storage.total_limit_size 300000
 @MORE@
 ";
 /// All of these together are ten times the memory budget.

@@ -27,6 +27,7 @@ use super::report::{Kind, Report};
 use super::rule::Rule;
 use super::shown::Shown;
 use crate::config::{self, Config, Fault, Files, Place, Problem};
+use crate::memory::cost::MIB;
 
 /// Where the agent puts the configuration that it makes.
 const GENERATED: &str = "/fluent-bit/etc/fluent-bit.conf";
@@ -276,6 +277,7 @@ fn judge(
         tags: &request.tags,
         containers: Some(&containers),
         is_complete: is_complete && !is_refused,
+        memory_bytes: router.memory_mib.or(task.memory_mib).map(|mib| mib.saturating_mul(MIB)),
     });
     if let Some(scene) = &pipeline {
         pipeline::describe(scene, report);

@@ -263,12 +263,66 @@ f.conf:19: [OUTPUT] null: has neither Match nor Match_Regex and gets no records"
 }
 
 #[test]
-fn a_store_on_disk_that_is_not_there_is_told_of() {
-    let text =
-        "[SERVICE]\n storage.path /var/x\n[INPUT]\n name forward\n storage.type filesystem\n";
-    let expected = "f.conf:5: [INPUT] forward: storage.type = \"filesystem\": has no effect in \
-                    this version of Firelane: records wait in memory only";
-    assert!(notes(text).contains(&expected.to_owned()), "{:?}", notes(text));
+fn records_wait_where_their_input_says_else_where_the_service_does() {
+    use crate::chunk::Storage::{Filesystem, Memory};
+    let places = |service: &str| {
+        let inputs = ["", "filesystem", "memory", "memrb"].map(|word| {
+            let line =
+                if word.is_empty() { String::new() } else { format!(" storage.type {word}\n") };
+            format!("[INPUT]\n name dummy\n{line}")
+        });
+        let text = format!("[SERVICE]\n storage.path /var/x\n{service}{}", inputs.concat());
+        let config = load_text(&text, &[]).unwrap();
+        config.inputs.iter().map(|input| input.storage).collect::<Vec<_>>()
+    };
+    assert_eq!(places(""), [Memory, Filesystem, Memory, Memory]);
+    assert_eq!(places(" storage.type filesystem\n"), [Memory, Filesystem, Memory, Memory]);
+    assert_eq!(
+        places(" storage.type filesystem\n storage.inherit on\n"),
+        [Filesystem, Filesystem, Memory, Memory]
+    );
+    let ring = "[INPUT]\n name dummy\n storage.type memrb\n[OUTPUT]\n name null\n match *\n";
+    let expected = "f.conf:3: [INPUT] dummy: storage.type = \"memrb\": counts as memory: nothing is \
+                    dropped for newer records, readers wait";
+    assert_eq!(notes(ring), [expected]);
+}
+
+#[test]
+fn a_place_on_disk_that_inputs_inherit_needs_a_folder_too() {
+    let text = "[SERVICE]\n storage.type filesystem\n storage.inherit on\n[INPUT]\n name dummy\n";
+    let expected = "f.conf:4: [INPUT] dummy: expected storage.path in [SERVICE] as well";
+    assert_eq!(errors(text), expected);
+}
+
+#[test]
+fn the_limit_on_disk_of_an_output_is_its_own_none_or_not_said() {
+    let limit = |line: &str| {
+        let text = format!("[OUTPUT]\n name null\n match *\n{line}");
+        load_text(&text, &[]).unwrap().outputs[0].storage_bytes_max
+    };
+    assert_eq!(limit(""), None);
+    assert_eq!(limit(" storage.total_limit_size 1G\n"), Some(1_000_000_000));
+    for none in ["off", "false", "0"] {
+        assert_eq!(limit(&format!(" storage.total_limit_size {none}\n")), Some(u64::MAX), "{none}");
+    }
+}
+
+#[test]
+fn the_time_to_stop_comes_from_the_file_then_from_the_environment() {
+    let seconds = |text: &str, value: &str| {
+        let config = load_text(text, &[("FIRELANE_GRACE", value)]).unwrap();
+        let held = config.origins.section(Part::Service, 0).unwrap().get("grace").unwrap();
+        let notes: Vec<_> = config.notes.iter().map(ToString::to_string).collect();
+        (config.service.grace.as_secs(), held.value.clone(), notes.join("\n"))
+    };
+    let of = |seconds, held: &str| (seconds, held.to_owned(), String::new());
+    assert_eq!(seconds("[SERVICE]\n Flush 1\n", "9"), of(9, "9"));
+    assert_eq!(seconds("[SERVICE]\n Grace 7\n", "9"), of(7, "7"));
+    let (grace, held, said) = seconds("[SERVICE]\n Flush 1\n", "soon");
+    assert_eq!((grace, held.as_str()), (25, "25"));
+    let expected = "environment: FIRELANE_GRACE: ignored, expected seconds such as 5, 30s or 1m, or \
+                    -1 to wait for ever";
+    assert_eq!(said, expected);
 }
 
 #[test]
@@ -405,6 +459,7 @@ fn variables_change_what_holds_without_a_file() {
         ("FIRELANE_REGION", "eu-west-1"),
         ("FIRELANE_ENDPOINT", "http://localhost:4580"),
         ("FIRELANE_LOG_RETENTION_DAYS", "14"),
+        ("FIRELANE_LOSS_MARKERS", "off"),
         ("FIRELANE_TLS_CA_FILE", "/ca.pem"),
         ("FIRELANE_FLUSH", "0.5"),
         ("FIRELANE_GRACE", "30"),
@@ -423,6 +478,9 @@ fn variables_change_what_holds_without_a_file() {
         (Some(14), Some("eu-west-1"))
     );
     assert_eq!(output.connection.tls_ca_file, Some(PathBuf::from("/ca.pem")));
+    assert!(!output.loss_markers);
+    let marked = embedded(&environment(&[])).unwrap();
+    assert!(cloudwatch(&marked, 0).loss_markers, "on without a file");
     let Service { flush, grace, log_level, log_file, http_server, escape_unicode, .. } =
         config.service;
     assert_eq!(log_file, None);

@@ -40,7 +40,7 @@ pub const OPTIONS: Table = &[
     Row::new(
         "emitter_storage.type",
         Kind::Choice(&["memory", "filesystem"]),
-        "Where the records of that input waited",
+        "Where the records of that input waited, which is where they waited before",
     )
     .without_effect(),
     Row::new("emitter_mem_buf_limit", Kind::Bytes, "Most bytes of that input in memory")

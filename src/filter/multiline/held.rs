@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Storage};
 use crate::ledger::Permit;
 use crate::multiline::{Chain, Line, Place};
 use crate::record::edit::{EntriesWriter, MapWriter};
@@ -21,6 +21,7 @@ pub(super) struct Held {
     input: u16,
     rewrites: u8,
     arrived: Instant,
+    storage: Storage,
     /// The fields that followed the first record's own.
     pub(super) shared: SharedFields,
     /// The first line's time.
@@ -66,6 +67,7 @@ impl Held {
             input: chunk.input,
             rewrites: chunk.rewrites,
             arrived: chunk.arrived,
+            storage: chunk.storage,
             shared: chunk.shared.clone(),
             time,
             record,
@@ -126,6 +128,7 @@ impl Held {
             input: self.input,
             rewrites: self.rewrites,
             arrived: self.arrived,
+            storage: self.storage,
             permit: self.settle(),
         }
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Storage};
 use crate::ledger::Permit;
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::SharedFields;
@@ -63,6 +63,7 @@ struct Line {
     time: EventTime,
     input: u16,
     arrived: Instant,
+    storage: Storage,
     rewrites: u8,
     /// When the newest part came.
     touched: Instant,
@@ -199,11 +200,12 @@ impl PartialMessage {
         let wait = self.waits.iter().find(|(tags, _)| tags.matches(chunk.tag.as_bytes()));
         let wait = wait.map_or(PART_WAIT, |(_, wait)| *wait);
         let text = part.text.to_vec();
-        let Chunk { input, rewrites, arrived, .. } = *chunk;
+        let Chunk { input, rewrites, arrived, storage, .. } = *chunk;
         Line {
             time,
             input,
             arrived,
+            storage,
             rewrites,
             touched: now,
             wait,
@@ -234,6 +236,7 @@ impl PartialMessage {
             input: line.input,
             rewrites: line.rewrites,
             arrived: line.arrived,
+            storage: line.storage,
             permit: line.settle(),
         })
     }

@@ -18,7 +18,7 @@ pub const OPTIONS: Table = &[
     Row::new(
         "emitter_storage.type",
         Kind::Choice(&["memory", "filesystem"]),
-        "Where records with a new tag wait",
+        "Where records with a new tag wait, which is where they waited before",
     )
     .or("memory")
     .without_effect(),

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio::sync::watch;
 
 use super::lines::{Lines, More};
 use super::process::Process;
 use crate::clock;
 use crate::input::item::{OddReason, Progress};
-use crate::input::{Intake, Waiting, room};
+use crate::input::{Intake, ReadingEnd, Waiting, room};
 use crate::ledger::Share;
 use crate::lifecycle::StopReceiver;
 use crate::record::chunk::TaggedEntries;
@@ -118,7 +117,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn next(&mut self, stop: &mut StopReceiver, ending: &mut watch::Receiver<bool>) -> Step {
+    async fn next(&mut self, stop: &mut StopReceiver, ending: &mut ReadingEnd) -> Step {
         let is_asked = self.waits.is_some();
         let is_killed = is_asked && self.kill_at.is_none();
         let kill_at = self.kill_at;
@@ -149,7 +148,7 @@ impl<'a> Run<'a> {
         };
         tokio::select! {
             biased;
-            _ = ending.wait_for(|ended| *ended), if !(is_asked && is_killed) => {
+            () = ending.ended(), if !(is_asked && is_killed) => {
                 // Whoever is killed has been asked.
                 self.waits = Some(way.intake.activity.waits());
                 Step::Kill

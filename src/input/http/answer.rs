@@ -17,7 +17,8 @@ pub(super) type Answer = Response<Full<Bytes>>;
 /// Seconds after which a client may ask again when there was no room.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request is refused: nothing of it is kept, but for [`Refusal::EndingWithin`].
+/// Why a request is refused: nothing of it is kept, but for [`Refusal::EndingWithin`] and
+/// [`Refusal::NotStored`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Refusal {
     /// Not POST.
@@ -76,6 +77,12 @@ pub(super) enum Refusal {
          be there twice"
     )]
     EndingWithin,
+    /// The records were taken in, and are not on disk yet.
+    #[error(
+        "the request was kept, but is not on disk yet: send it again, some of it may then be \
+         there twice"
+    )]
+    NotStored,
 }
 
 impl Refusal {
@@ -92,7 +99,7 @@ impl Refusal {
             Self::Silent => 408,
             Self::TooLarge { .. } | Self::Inflated { .. } | Self::BeyondMemory { .. } => 413,
             Self::Encoding { .. } => 415,
-            Self::Busy | Self::Ending | Self::EndingWithin => 503,
+            Self::Busy | Self::Ending | Self::EndingWithin | Self::NotStored => 503,
         }
     }
 

@@ -104,7 +104,7 @@ where
                 Err(error) => End::Failed(error),
             },
             () = quiet.as_mut() => return End::Idle,
-            _ = ending.wait_for(|ended| *ended), if !is_ending => {
+            () = ending.ended(), if !is_ending => {
                 is_ending = true;
                 connection.as_mut().graceful_shutdown();
             }

@@ -34,6 +34,10 @@ use crate::record::tag::Tag;
 /// give up, so that it is us who answer.
 pub const PRESSURE_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a request waits for its records to be on disk, where they are to be: below the minute
+/// after which load balancers give up.
+pub const STORED_WAIT: Duration = Duration::from_secs(30);
+
 /// What a connection needs to know of its input.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -57,6 +61,8 @@ pub struct Settings {
     pub idle: Option<Duration>,
     /// How long a request waits for memory.
     pub pressure_wait: Duration,
+    /// How long it waits for its records to be stored.
+    pub stored_wait: Duration,
     /// When a refusal was written to the log.
     pub warnings: Arc<Warnings>,
 }
@@ -76,6 +82,7 @@ impl Settings {
             body_bytes_max: config.body_bytes_max,
             idle: [config.idle, config.admission.io_timeout].into_iter().flatten().min(),
             pressure_wait: PRESSURE_WAIT,
+            stored_wait: STORED_WAIT,
             warnings: Arc::default(),
         }
     }

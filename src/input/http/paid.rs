@@ -76,7 +76,7 @@ impl<'a> Paid<'a> {
             };
             tokio::select! {
                 biased;
-                _ = ending.wait_for(|ended| *ended) => return Err(Refusal::Ending),
+                () = ending.ended() => return Err(Refusal::Ending),
                 () = tokio::time::sleep(look.min(left)) => {}
             }
             look = (2 * look).min(LOOK_MAX);

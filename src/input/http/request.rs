@@ -26,6 +26,7 @@ use crate::chunk::Chunk;
 use crate::clock;
 use crate::input::Intake;
 use crate::input::inflate::{Codec, InflateError, Inflater};
+use crate::input::owed::Owed;
 use crate::input::socket::Peer;
 use crate::ledger::Share;
 use crate::record::chunk::TaggedEntries;
@@ -206,7 +207,14 @@ impl Visit {
             let share = paid.split(cost(&chunk));
             (chunk, share)
         };
-        let chunks: Vec<(TaggedEntries, Share)> = chunks.into_iter().map(paid_for).collect();
+        let mut owed = Owed::new(self.intake.storage);
+        let marked = |(chunk, mut share): (TaggedEntries, Share)| {
+            share.follow(owed.mark());
+            (chunk, share)
+        };
+        let chunks = chunks.into_iter().map(paid_for).map(marked);
+        let chunks: Vec<(TaggedEntries, Share)> = chunks.collect();
+        owed.push(());
         paid.shrink_to(0);
         self.counters.records.add(records);
         self.counters.bytes.add(bytes as u64);
@@ -225,10 +233,27 @@ impl Visit {
             (some, all)
         });
         match handed_on.await {
-            Ok((_, true)) => Ok(answer::success(&self.settings)),
+            Ok((_, true)) => self.stored(owed).await,
             Ok((false, false)) => Err(Refusal::Ending),
             Ok((true, false)) | Err(_) => Err(Refusal::EndingWithin),
         }
+    }
+
+    /// Answers once all records are stored, where that is to be waited for.
+    async fn stored(&self, mut owed: Owed<()>) -> Result<Answer, Refusal> {
+        if owed.pop_due().is_none() {
+            let _owes = self.intake.activity.owes();
+            let mut ending = self.intake.ending();
+            tokio::select! {
+                biased;
+                () = owed.due() => {}
+                () = ending.over() => return Err(Refusal::EndingWithin),
+                () = tokio::time::sleep(self.settings.stored_wait) => {
+                    return Err(Refusal::NotStored);
+                }
+            }
+        }
+        Ok(answer::success(&self.settings))
     }
 
     fn log(&self, head: &Parts, refusal: &Refusal) {
@@ -277,7 +302,11 @@ impl Upload {
         if !self.flows
             || matches!(
                 refusal,
-                Refusal::Silent | Refusal::Cut | Refusal::Ending | Refusal::EndingWithin
+                Refusal::Silent
+                    | Refusal::Cut
+                    | Refusal::Ending
+                    | Refusal::EndingWithin
+                    | Refusal::NotStored
             )
         {
             return;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Storage};
 use crate::input::socket::Peer;
 use crate::input::{Intake, admission};
 use crate::ledger::{Account, Budget, Reason};
@@ -450,4 +450,44 @@ async fn a_request_cut_by_the_end_has_an_outcome_for_all_its_records_and_says_wh
     let ledger = stand.intake.account.balance();
     assert_eq!((ledger.received, ledger.dropped_for(Reason::Stopped)), (3, 2));
     assert_eq!(stand.intake.budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_request_whose_records_are_to_be_stored_is_answered_once_they_are() {
+    for reason in [None, Some(Reason::Refused), Some(Reason::Stopped)] {
+        let mut stand = Stand::new(&[]);
+        stand.intake.storage = Storage::Filesystem;
+        if reason == Some(Reason::Stopped) {
+            stand.settings.stored_wait = Duration::from_millis(20);
+        }
+        let (ours, mut theirs) = duplex(1 << 16);
+        let peer = Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let (intake, counters) = (stand.intake.clone(), Arc::clone(&stand.counters));
+        let settings = Arc::new(stand.settings.clone());
+        let served = tokio::spawn(connection::serve(ours, peer, settings, intake, counters));
+        theirs.write_all(&post("/a", r#"[{"a":1},{"a":2}]"#)).await.unwrap();
+        let chunk = stand.intake.ring.pop().await.unwrap();
+        assert_eq!(chunk.storage, Storage::Filesystem);
+        let mut answer = [0; 12];
+        let at_once = async {
+            tokio::task::yield_now().await;
+        };
+        tokio::select! {
+            biased;
+            _ = theirs.read_exact(&mut answer) => panic!("answered before they were stored"),
+            () = at_once => {}
+        }
+        match reason {
+            None => chunk.delivered(),
+            Some(reason) => chunk.dropped(reason),
+        }
+        theirs.read_exact(&mut answer).await.unwrap();
+        let expected: &[u8; 12] = match reason {
+            Some(Reason::Stopped) => b"HTTP/1.1 503",
+            _ => b"HTTP/1.1 201",
+        };
+        assert_eq!(answer, *expected, "{reason:?}");
+        drop(theirs);
+        served.await.unwrap();
+    }
 }

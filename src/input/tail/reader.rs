@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::followed::Batch;
 use super::lines::Now;
@@ -17,7 +17,7 @@ use super::set::Set;
 use super::waker::Waker;
 use crate::chunk::Chunk;
 use crate::clock;
-use crate::input::Intake;
+use crate::input::{Intake, ReadingEnd};
 use crate::ledger::Share;
 use crate::lifecycle::{Alarm, Ending, StopReceiver};
 use crate::telemetry::InputCounters;
@@ -52,7 +52,7 @@ struct Reader {
     counters: Arc<InputCounters>,
     alarm: Option<Alarm>,
     intake: Intake,
-    ending: watch::Receiver<bool>,
+    ending: ReadingEnd,
     stop: StopReceiver,
     is_stopping: bool,
     /// Told once all that was there at the stop is read.
@@ -163,7 +163,7 @@ impl Reader {
     }
 
     async fn step(&mut self) -> Result<(), Stopped> {
-        if *self.ending.borrow() {
+        if self.ending.has_ended() {
             return Err(Stopped);
         }
         self.see_stop().await;
@@ -257,7 +257,7 @@ impl Reader {
                     self.room = room;
                     return Ok(());
                 }
-                _ = ending.wait_for(|ends| *ends) => return Err(Stopped),
+                () = ending.ended() => return Err(Stopped),
                 () = sleep_until(until) => self.tend().await?,
             }
         }
@@ -287,7 +287,7 @@ impl Reader {
         let until = self.wakes_at();
         let (mut ending, is_stopping) = (self.ending.clone(), self.is_stopping);
         tokio::select! {
-            _ = ending.wait_for(|ends| *ends) => {}
+            () = ending.ended() => {}
             _ = self.stop.stopping(), if !is_stopping => {}
             () = sleep_until(until) => {}
             () = self.waker.woken(), if !self.is_woken && !is_stopping => {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::events::Event;
 use super::faults::Fault;
+use super::note::{Fate, PutNote};
 use super::operation::OperationName;
 use super::sequence::{SequenceCount, Sequences};
 use super::sigv4::hex;
@@ -16,6 +17,8 @@ use super::violation::{Refusal, Violation};
 
 /// Most bytes of the example that is kept of a violation.
 const EXAMPLE_BYTES_MAX: usize = 1_024;
+/// Most notes of batches over all streams: 8 MiB.
+const NOTES_MAX: usize = 262_144;
 /// What keeping an event takes besides its message.
 const KEPT_OVERHEAD_BYTES: usize = size_of::<KeptEvent>();
 
@@ -42,6 +45,7 @@ impl Default for Keep {
 pub(super) struct Account {
     keep: Keep,
     kept_bytes: usize,
+    notes: usize,
     /// From the first event that found no room on, none is kept, so that what is kept is a prefix.
     full: bool,
     streams: BTreeMap<String, BTreeMap<String, StreamAccount>>,
@@ -71,6 +75,7 @@ struct StreamAccount {
     logs_format: Option<String>,
     logs_format_puts: u64,
     kept: Vec<KeptEvent>,
+    notes: Vec<PutNote>,
     digest: Sha256,
 }
 
@@ -182,6 +187,7 @@ pub(super) struct Put<'a> {
     pub(super) stream: &'a str,
     pub(super) logs_format: Option<&'a str>,
     pub(super) now_ms: i64,
+    pub(super) fate: Fate,
 }
 
 impl Account {
@@ -189,6 +195,7 @@ impl Account {
         Self {
             keep,
             kept_bytes: 0,
+            notes: 0,
             full: !keep.events,
             streams: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -241,6 +248,10 @@ impl Account {
         if !self.keep.events {
             return;
         }
+        if self.notes < NOTES_MAX {
+            self.notes += 1;
+            stream.notes.push(put.fate.note(put.now_ms, accepted.len()));
+        }
         for event in accepted {
             digest(&mut stream.digest, event);
             self.full |= event.message.len() + KEPT_OVERHEAD_BYTES
@@ -259,6 +270,11 @@ impl Account {
     /// The kept events of a stream in order of acceptance; `None` if it never received any.
     pub(super) fn kept(&self, group: &str, stream: &str) -> Option<&[KeptEvent]> {
         self.streams.get(group)?.get(stream).map(|stream| stream.kept.as_slice())
+    }
+
+    /// The first batches of a stream, in order of acceptance; `None` if it never received any.
+    pub(super) fn notes(&self, group: &str, stream: &str) -> Option<&[PutNote]> {
+        self.streams.get(group)?.get(stream).map(|stream| stream.notes.as_slice())
     }
 
     /// Everything but the events, the groups that exist and the faults.
@@ -355,6 +371,7 @@ fn digest(digest: &mut Sha256, event: &Event<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::note::PutAnswer;
     use super::super::response::{RejectedLogEventsInfo, ServiceError};
     use super::*;
 
@@ -365,7 +382,13 @@ mod tests {
     }
 
     fn take(account: &mut Account, stream: &str, messages: &[(i64, &'static str)]) {
-        let put = Put { group: "g", stream, logs_format: Some("json/emf"), now_ms: 9 };
+        let put = Put {
+            group: "g",
+            stream,
+            logs_format: Some("json/emf"),
+            now_ms: 9,
+            fate: Fate::default(),
+        };
         let info = RejectedLogEventsInfo::default();
         account.take(put, &events(messages), &Taken { range: 0..messages.len(), info });
     }
@@ -379,6 +402,8 @@ mod tests {
         let kept: Vec<_> = kept.iter().map(|e| (e.timestamp, &*e.message)).collect();
         assert_eq!(kept, [(5, "a"), (6, "b"), (1, "c")]);
         assert!(account.kept("g", "other").is_none());
+        let note = |events| PutNote { at_ms: 9, events, answer: PutAnswer::Sent, delay_ms: 0 };
+        assert_eq!(account.notes("g", "s").unwrap(), [note(2), note(1)]);
     }
 
     #[test]
@@ -435,7 +460,8 @@ mod tests {
     #[test]
     fn rejected_events_are_counted_by_reason_and_not_kept() {
         let mut account = Account::new(Keep::default());
-        let put = Put { group: "g", stream: "s", logs_format: None, now_ms: 9 };
+        let put =
+            Put { group: "g", stream: "s", logs_format: None, now_ms: 9, fate: Fate::default() };
         let info = RejectedLogEventsInfo {
             too_old_log_event_end_index: Some(1),
             expired_log_event_end_index: Some(3),

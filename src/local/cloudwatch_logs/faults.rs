@@ -29,6 +29,8 @@ pub enum Fault {
     ResetBefore,
     /// The request is carried out, then the connection is reset.
     ResetAfter,
+    /// The request is carried out; no answer.
+    NeverAnswerAfter,
     /// The request is carried out, the answer comes [`Rule::delay_ms`] later. Does not stop
     /// further rules from being looked at.
     Slow,
@@ -200,6 +202,7 @@ impl Faults {
                 | Fault::NeverAnswer
                 | Fault::ResetBefore
                 | Fault::ResetAfter
+                | Fault::NeverAnswerAfter
                 | Fault::ExpiredToken
                 | Fault::AccessDenied
                 | Fault::GroupVanishes

@@ -13,6 +13,7 @@ mod events;
 mod faults;
 mod inflate;
 mod limits;
+mod note;
 mod operation;
 mod read;
 mod request;
@@ -36,9 +37,12 @@ pub use account::{
     AccountSummary, GroupSummary, Keep, OperationCount, Rejected, StreamSummary, ViolationCount,
 };
 pub use faults::{DELAY_MS_MAX, Fault, FaultPlan, FaultPlanError, RULES_MAX, Rule};
+pub use note::{PutAnswer, PutNote};
 pub use operation::OperationName;
 pub use sequence::SequenceCount;
 pub use service::Accepted;
+#[cfg(test)]
+pub(crate) use service::in_process;
 pub use sigv4::AccessKey;
 pub use violation::Violation;
 

@@ -2,12 +2,14 @@
 //! not know any rule of the service.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, StatusCode};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::admin;
@@ -22,11 +24,12 @@ use crate::local::listen::{Answer, Reset, Respond};
 pub(in crate::local) struct Server {
     trust: Trust,
     service: Arc<Mutex<Service>>,
+    away: watch::Sender<Duration>,
 }
 
 impl Server {
     pub(super) fn new(trust: Trust, service: Arc<Mutex<Service>>) -> Self {
-        Self { trust, service }
+        Self { trust, service, away: watch::Sender::new(Duration::ZERO) }
     }
 }
 
@@ -44,10 +47,18 @@ impl Respond for Server {
             Err(_) => return Err(Reset),
         };
         if admin::is_for(&parts) {
-            return Ok(admin::answer(&self.service, &parts, &body, clock::unix_now()));
+            let now = clock::unix_now();
+            return Ok(admin::answer(&self.service, &parts, &body, now, &self.away));
         }
         let reply = exchange(&self.trust, &self.service, &parts, &body, clock::unix_now());
         carry_out(reply).await
+    }
+
+    async fn absent(self: Arc<Self>) -> Duration {
+        let mut away = self.away.subscribe();
+        // The sender lives as long as the server.
+        let _ = away.changed().await;
+        *away.borrow()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::events::Event;
 use super::limits::{BATCH_SPAN_MS_MAX, DAY_MS, EVENT_AGE_MS_MAX, EVENT_LEAD_MS_MAX};
@@ -13,6 +14,11 @@ use super::violation::{Refusal, Violation};
 const GROUPS_MAX: usize = 10_000;
 /// Most streams over all groups.
 const STREAMS_MAX: usize = 100_000;
+
+/// A time as the service's answers and events give it.
+pub(super) fn milliseconds(now: Duration) -> i64 {
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// Everything that was created.
 #[derive(Debug, Default)]

@@ -32,6 +32,10 @@ impl Names {
         self.templates().any(NameTemplate::reads_records)
     }
 
+    pub(crate) fn is_of_tag(&self) -> bool {
+        matches!(self.names.stream, StreamName::Prefix(_)) && !self.reads_records()
+    }
+
     pub(crate) fn write(&self, scene: &Scene<'_>, name: &mut Name, misses: &mut Misses) {
         let config::Names { group, default_group, stream, default_stream } = &self.names;
         let mut fill = |template: &NameTemplate, purpose, default: &str, out: &mut Vec<u8>| {

@@ -46,6 +46,16 @@ impl Client {
         Ok(Self { state, snapshot, is_region_told: false })
     }
 
+    /// A way to whoever plays the service.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        calls: tokio::sync::mpsc::Sender<super::sender::simulated::Asked>,
+        snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
+    ) -> Self {
+        let line = super::sender::simulated::Line::new(calls, ATTEMPT_TIMEOUT);
+        Self { state: State::Ready(Sender::simulated(line)), snapshot, is_region_told: false }
+    }
+
     /// What sends; `None`: there is no region yet.
     pub(super) fn sender(&self) -> Option<&Sender> {
         match &self.state {

@@ -15,6 +15,7 @@ pub mod escape;
 pub(crate) mod field;
 pub mod limits;
 pub mod message;
+mod mishap;
 pub mod naming;
 mod oversize;
 mod piece;
@@ -24,24 +25,22 @@ mod stream;
 pub mod target;
 
 use std::collections::VecDeque;
-use std::future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep_until;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, LaneRule};
 use crate::chunk::Chunk;
 use crate::clock;
 use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
-use crate::ledger::{Budget, Reason};
 use crate::lifecycle::{Alarm, StopReceiver};
+use crate::output::deadline::{deadline, reserve, until};
 use crate::telemetry::OutputCounters;
 
-use attempt::{AbortOnDrop, attempt, failed_task};
+use attempt::{AbortOnDrop, Fate, attempt, failed_task};
 use client::Client;
 use create::Creation;
 use delivery::{Delivery, Limits, Settings};
@@ -50,8 +49,6 @@ use plan::Plan;
 use sender::{Class, ConnectError, Keys, Put, SendError};
 pub use stream::Batch;
 
-/// Kept of the time to stop, so that what was on its way can be told before the process ends.
-const STOP_RESERVE: Duration = Duration::from_millis(200);
 /// How long the task's name is waited for while the process stops: a task that ends at once has
 /// logs too, and they belong under its name.
 const STOP_TASK_WAIT: Duration = Duration::from_millis(500);
@@ -66,7 +63,6 @@ pub struct CloudwatchLogs {
     enrich: Option<Enrich>,
     client: Client,
     creation: Arc<Creation>,
-    budget: Budget,
     snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
     /// Chunks that have no target yet: the task is not known, or there is no room for their parts.
     unnamed: VecDeque<Chunk>,
@@ -82,8 +78,6 @@ pub struct CloudwatchLogs {
 pub struct Surroundings {
     /// The counters of this output.
     pub counters: Arc<OutputCounters>,
-    /// The memory budget, to know when room is needed.
-    pub budget: Budget,
     /// The task's metadata.
     pub snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
     /// `[SERVICE] Flush`
@@ -100,8 +94,8 @@ pub struct Surroundings {
     pub seed: u64,
 }
 
-/// A batch and its answer; `None`: the time to stop was up before one came.
-type Answer = (Batch, Option<Result<Put, SendError>>);
+/// A batch and its answer; the fate instead where the time to stop was up before one came.
+type Answer = (Batch, Result<Result<Put, SendError>, Fate>);
 
 impl CloudwatchLogs {
     /// Makes the output. Nothing is sent, not even for credentials.
@@ -110,64 +104,89 @@ impl CloudwatchLogs {
     ///
     /// What in the configuration can never work, such as a CA file that cannot be read.
     pub async fn new(plan: Plan, around: Surroundings) -> Result<Self, ConnectError> {
+        let (connection, keys) = (plan.connection.clone(), around.keys.clone());
+        let client = Client::new(connection, keys, around.snapshot.clone()).await?;
+        Ok(Self::with_client(plan, around, Limits::default(), client))
+    }
+
+    /// Makes the output, with somebody who plays the service.
+    #[cfg(test)]
+    pub(crate) fn simulated(
+        plan: Plan,
+        around: Surroundings,
+        limits: Limits,
+        calls: tokio::sync::mpsc::Sender<sender::simulated::Asked>,
+    ) -> Self {
+        let client = Client::simulated(calls, around.snapshot.clone());
+        Self::with_client(plan, around, limits, client)
+    }
+
+    fn with_client(plan: Plan, around: Surroundings, limits: Limits, client: Client) -> Self {
         let now = clock::now();
         let settings = Settings {
             flush: around.flush,
             retry_limit: around.retry_limit,
             messages: plan.messages,
-            limits: Limits::default(),
+            limits,
+            loss_markers: plan.loss_markers,
             seed: around.seed,
         };
         let creation = Creation { rules: plan.creation, one_at_a_time: Mutex::new(()) };
         let snapshot = around.snapshot;
-        let client = Client::new(plan.connection, around.keys, snapshot.clone()).await?;
         let is_enriched = around.enrich.is_some();
         let counters = Arc::clone(&around.counters);
-        Ok(Self {
+        Self {
             name: counters.name.clone(),
             naming: Naming::new(plan.names, snapshot.clone(), is_enriched, counters, now),
             delivery: Delivery::new(settings, around.counters),
             enrich: around.enrich,
             client,
             creation: Arc::new(creation),
-            budget: around.budget,
             snapshot,
             unnamed: VecDeque::new(),
             rest: None,
             send_failure_timeout: plan.send_failure_timeout,
             alarm: around.alarm,
-        })
+        }
+    }
+
+    /// What of its records has to keep its order.
+    #[must_use]
+    pub fn lane_rule(&self) -> LaneRule {
+        if self.naming.is_of_tag() { LaneRule::OfTag } else { LaneRule::One }
     }
 
     /// Delivers until the buffer is closed and everything has its outcome, or until shortly before
     /// the deadline of a stop.
     pub async fn run(mut self, buffer: Arc<Buffer>, stop: StopReceiver) {
         let mut answers: JoinSet<Answer> = JoinSet::new();
-        let (mut is_open, mut is_stopping) = (true, false);
+        let (mut is_open, mut is_stopping, mut is_last) = (true, false, false);
+        let deadline_of = |stop| deadline(stop, reserve(&buffer));
         while is_open || !self.is_done() {
             self.name_pending();
             self.client.connect().await;
-            self.send_due(&mut answers, &stop);
+            self.send_due(&buffer, &mut answers, &stop);
             let takes = is_open && self.has_room();
             let waits_for_task = !self.unnamed.is_empty() && self.naming.is_waiting(clock::now());
             let wake_at = self.wake_at();
             tokio::select! {
                 biased;
-                Some(answer) = answers.join_next() => self.answered(answer),
+                Some(answer) = answers.join_next() => self.answered(answer, &buffer),
                 chunk = buffer.pop(), if takes => match chunk {
                     Some(chunk) => self.take(chunk, &buffer),
-                    None => {
-                        is_open = false;
-                        self.delivery.stop(clock::now());
-                    }
+                    None => is_open = false,
                 },
+                () = buffer.closed(), if !is_last => {
+                    is_last = true;
+                    self.delivery.stop(clock::now());
+                }
                 () = until(wake_at) => self.look_at_failures(),
                 _ = self.snapshot.changed(), if waits_for_task => {}
                 () = asked_to_stop(stop.clone()), if !is_stopping => {
                     is_stopping = true;
                     self.stop_waiting();
                 }
-                () = deadline(stop.clone()) => break,
+                () = deadline_of(stop.clone()) => break,
             }
         }
         self.abandon(answers, &buffer).await;
@@ -177,9 +196,14 @@ impl CloudwatchLogs {
         self.delivery.is_empty() && self.unnamed.is_empty() && self.rest.is_none()
     }
 
-    /// Whether a chunk that comes now could go on, as far as that depends on parts of others.
+    /// Whether a chunk that comes now could go on, as far as that depends on streams and parts of
+    /// others.
     fn has_room(&self) -> bool {
-        !self.naming.splits() || (self.rest.is_none() && self.delivery.room().is_any())
+        let room = self.delivery.room();
+        match self.naming.splits() {
+            true => self.rest.is_none() && room.is_any(),
+            false => room.has_stream(),
+        }
     }
 
     /// Takes a chunk and all that wait behind it.
@@ -241,7 +265,7 @@ impl CloudwatchLogs {
     fn stop_waiting(&mut self) {
         let now = clock::now();
         self.naming.give_up(now.checked_add(STOP_TASK_WAIT).unwrap_or(now));
-        if self.naming.splits() {
+        if self.naming.splits() || !self.has_room() {
             self.delivery.stop(clock::now());
         }
     }
@@ -278,74 +302,66 @@ impl CloudwatchLogs {
         wake_ats.into_iter().flatten().min()
     }
 
-    fn send_due(&mut self, answers: &mut JoinSet<Answer>, stop: &StopReceiver) {
-        let Some(sender) = self.client.sender() else { return };
+    fn send_due(&mut self, buffer: &Buffer, answers: &mut JoinSet<Answer>, stop: &StopReceiver) {
+        let Some(sender) = self.client.sender().cloned() else { return };
         let now = clock::now();
-        while self.budget.is_short() && self.delivery.make_room(now) {}
-        self.delivery.crowded(self.budget.is_crowded(), now);
+        self.delivery.time_is(clock::event_now());
+        while buffer.needs_room() && self.delivery.make_room(now) {
+            // It may have been the last part: what waits for the room would not be told of it.
+            self.name_pending();
+        }
+        self.delivery.crowded(buffer.is_crowded(), now);
+        let reserve = reserve(buffer);
         while let Some(batch) = self.delivery.next_batch(clock::now()) {
             let (sender, creation) = (sender.clone(), Arc::clone(&self.creation));
             let stop = stop.clone();
             answers.spawn(async move {
                 let (target, body) = (Arc::clone(&batch.target), batch.sealed.body.clone());
                 // A task of its own: a defect in there must cost an attempt, not the events.
-                let mut attempt = AbortOnDrop(tokio::spawn(attempt(sender, creation, target, body)));
+                let fate = Fate::default();
+                let sending = attempt(sender, creation, target, body, fate.clone());
+                let mut attempt = AbortOnDrop(tokio::spawn(sending));
                 let answer = tokio::select! {
-                    answer = &mut attempt.0 => Some(answer.unwrap_or_else(|e| Err(failed_task(&e)))),
-                    () = deadline(stop) => None,
+                    biased;
+                    answer = &mut attempt.0 => {
+                        Ok(answer.unwrap_or_else(|error| Err(failed_task(&error, &fate))))
+                    }
+                    () = deadline(stop, reserve) => Err(fate),
                 };
                 (batch, answer)
             });
         }
     }
 
-    fn answered(&mut self, answer: Result<Answer, JoinError>) {
+    fn answered(&mut self, answer: Result<Answer, JoinError>, buffer: &Buffer) {
         let now = clock::now();
         match answer {
-            Ok((batch, Some(Ok(put)))) => self.delivery.accepted(batch, &put, now),
-            Ok((batch, Some(Err(error)))) if error.class == Class::AlreadyExists => {
+            Ok((batch, Ok(Ok(put)))) => self.delivery.accepted(batch, &put, now),
+            Ok((batch, Ok(Err(error)))) if error.class == Class::AlreadyExists => {
                 // Only `DataAlreadyAcceptedException` comes here: the events are there.
                 tracing::debug!("{}: {error}", batch.target);
                 self.delivery.accepted(batch, &Put::default(), now);
             }
-            Ok((batch, Some(Err(error)))) => {
-                let needs_room = self.budget.is_short() || !self.has_room();
+            Ok((batch, Ok(Err(error)))) => {
+                let needs_room = buffer.needs_room() || !self.has_room();
                 self.delivery.failed(batch, &error, needs_room, now);
             }
-            Ok((batch, None)) => self.delivery.abandon_batch(batch),
+            Ok((batch, Err(fate))) => self.delivery.abandon_batch(batch, fate.is_unknown()),
             Err(error) => {
                 tracing::error!("a request's task ended early, its events are lost: {error}")
             }
         }
     }
 
-    /// The time is up, or there is nothing left: whatever is held ends as left.
+    /// The time is up, or there is nothing left: what is held is left to the buffer.
     async fn abandon(&mut self, mut answers: JoinSet<Answer>, buffer: &Buffer) {
         while let Some(answer) = answers.join_next().await {
-            self.answered(answer);
+            self.answered(answer, buffer);
         }
-        if let Some(rest) = self.rest.take() {
-            rest.dropped(Reason::Stopped);
-        }
-        self.unnamed.drain(..).for_each(|chunk| chunk.dropped(Reason::Stopped));
-        while let Some(chunk) = buffer.try_pop() {
-            chunk.dropped(Reason::Stopped);
-        }
-        self.delivery.abandon();
+        let held = self.delivery.abandon().into_iter();
+        let rest = self.rest.take().map(Unassigned::into_chunk);
+        buffer.leave(held.chain(rest).chain(self.unnamed.drain(..))).await;
     }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant.into()).await,
-        None => future::pending().await,
-    }
-}
-
-/// Returns shortly before the deadline of a stop.
-async fn deadline(mut stop: StopReceiver) {
-    let deadline = stop.stopping().await.deadline;
-    until(deadline.map(|deadline| deadline.checked_sub(STOP_RESERVE).unwrap_or(deadline))).await;
 }
 
 async fn asked_to_stop(mut stop: StopReceiver) {

@@ -18,15 +18,24 @@ const SHORTENED_MAX: usize = 8;
 /// A text that is left with less than this is not worth shortening.
 const TEXT_BYTES_MIN: usize = 64;
 
+/// Pieces that fit, and how they were made to.
+#[derive(Debug)]
+pub(super) enum Fitted {
+    /// All of the text, in numbered parts.
+    Parts(Vec<Piece>),
+    /// Less text than there was.
+    Shortened(Vec<Piece>),
+}
+
 /// Replaces a piece of one entry whose message is too long by pieces that fit.
-pub(super) fn fit(piece: Piece, writer: &mut MessageWriter) -> Vec<Piece> {
-    let Some((entry, record, _)) = piece.first() else { return vec![piece] };
+pub(super) fn fit(piece: Piece, writer: &mut MessageWriter) -> Fitted {
+    let Some((entry, record, _)) = piece.first() else { return Fitted::Parts(vec![piece]) };
     if piece.form == Form::Text {
         let text = String::from_utf8_lossy(record).into_owned();
         return parts(piece, entry.time, &text);
     }
     if let Some(text) = writer.truncated(record, &piece.shared) {
-        return piece.into_texts(entry.time, &[text]);
+        return Fitted::Shortened(piece.into_texts(entry.time, &[text]));
     }
     if let Some(text) = writer.plain_text(record, &piece.shared) {
         let text = String::from_utf8_lossy(text).into_owned();
@@ -37,7 +46,7 @@ pub(super) fn fit(piece: Piece, writer: &mut MessageWriter) -> Vec<Piece> {
         let mut body = Vec::new();
         let Ok(bytes) = writer.write(&shorter, &piece.shared, &mut body) else { break };
         if bytes <= MESSAGE_BYTES_MAX {
-            return vec![piece.with_record(entry.time, &shorter)];
+            return Fitted::Shortened(vec![piece.with_record(entry.time, &shorter)]);
         }
         let Some(cut) = shorten_longest(&shorter, bytes - MESSAGE_BYTES_MAX) else { break };
         shorter = cut;
@@ -56,7 +65,7 @@ fn message_text(record: &[u8], piece: &Piece, writer: &mut MessageWriter) -> Str
     serde_json::from_slice(&body).unwrap_or_default()
 }
 
-fn parts(piece: Piece, time: EventTime, text: &str) -> Vec<Piece> {
+fn parts(piece: Piece, time: EventTime, text: &str) -> Fitted {
     let part_bytes = MESSAGE_BYTES_MAX - NOTE_BYTES_MAX;
     let mut cuts = Vec::new();
     let mut rest = text;
@@ -68,7 +77,7 @@ fn parts(piece: Piece, time: EventTime, text: &str) -> Vec<Piece> {
     let count = cuts.len();
     let number = |(at, part)| format!("{part} [firelane: part {} of {count}]", at + 1);
     let texts: Vec<String> = cuts.into_iter().enumerate().map(number).collect();
-    piece.into_texts(time, &texts)
+    Fitted::Parts(piece.into_texts(time, &texts))
 }
 
 /// The record with its longest text shortened so that about `excess` fewer bytes are in the

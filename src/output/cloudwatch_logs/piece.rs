@@ -8,13 +8,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::chunk::Chunk;
-use crate::ledger::Permit;
+use crate::chunk::{Chunk, Storage};
+use crate::ledger::{Permit, Reason};
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::SharedFields;
+use crate::record::tag::Tag;
 use crate::record::time::EventTime;
 
 use super::limits::EVENT_OVERHEAD_BYTES;
+use super::mishap::Extent;
 
 /// What the bytes of an entry are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,11 +30,17 @@ pub(super) enum Form {
 /// Entries that go to one stream, in order.
 #[derive(Debug)]
 pub(super) struct Piece {
+    tag: Tag,
+    input: u16,
+    rewrites: u8,
+    storage: Storage,
     pub(super) entries: Arc<Entries>,
     pub(super) range: Range<usize>,
     pub(super) shared: SharedFields,
     pub(super) arrived: Instant,
     pub(super) form: Form,
+    /// Where its one entry began in the chunk, once something else took the entry's place.
+    origin: Option<u32>,
     /// There where the entries are some of a chunk's: others lie between them.
     part: Option<PartToken>,
     /// Owed for the records of `range`: as many as entries, but in texts of one record, of which
@@ -48,6 +56,11 @@ impl Piece {
     /// All of a chunk.
     pub(super) fn whole(chunk: Chunk) -> Self {
         Self {
+            tag: chunk.tag,
+            input: chunk.input,
+            rewrites: chunk.rewrites,
+            storage: chunk.storage,
+            origin: None,
             part: None,
             range: 0..chunk.entries.len(),
             entries: chunk.entries,
@@ -81,6 +94,19 @@ impl Piece {
         self.range.is_empty()
     }
 
+    /// The times of its entries, in order.
+    pub(super) fn times(&self) -> impl Iterator<Item = EventTime> {
+        let entries = self.entries.entries.get(self.range.clone()).unwrap_or_default();
+        entries.iter().map(|entry| entry.time)
+    }
+
+    /// The records that are owed for it, and their times.
+    pub(super) fn extent(&self) -> Extent {
+        let from = self.times().min().unwrap_or_default();
+        let to = self.times().max().unwrap_or_default();
+        Extent { records: self.permit.receipt.records(), from, to }
+    }
+
     /// The first entry, its bytes, and the records that are owed for it.
     pub(super) fn first(&self) -> Option<(Entry, &[u8], u32)> {
         let entry = self.entries.entries.get(self.range.start)?;
@@ -99,19 +125,79 @@ impl Piece {
         };
         let first = self.range.start..at;
         self.range.start = at;
+        let permit = self.permit.split(owed);
+        self.beside(Arc::clone(&self.entries), first, permit)
+    }
+
+    /// Other entries of the same origin.
+    fn beside(&self, entries: Arc<Entries>, range: Range<usize>, permit: Permit) -> Self {
         Self {
-            entries: Arc::clone(&self.entries),
-            range: first,
+            tag: self.tag.clone(),
+            input: self.input,
+            rewrites: self.rewrites,
+            storage: self.storage,
+            entries,
+            range,
             shared: self.shared.clone(),
             arrived: self.arrived,
             form: self.form,
+            origin: self.origin,
             part: self.part.clone(),
-            permit: self.permit.split(owed),
+            permit,
         }
+    }
+
+    /// Its records are given up.
+    pub(super) fn dropped(mut self, reason: Reason) {
+        self.ended();
+        let records = self.permit.receipt.records();
+        self.permit.receipt.dropped(records, reason);
+    }
+
+    /// Its records have their outcome, also for the store on disk. Of several texts of one record the
+    /// last one speaks for it.
+    pub(super) fn ended(&self) {
+        if !self.permit.is_on_disk() || self.permit.receipt.records() == 0 {
+            return;
+        }
+        match self.origin {
+            Some(start) => self.permit.ended(std::iter::once(start)),
+            None => {
+                let entries = self.entries.entries.get(self.range.clone()).unwrap_or_default();
+                self.permit.ended(entries.iter().map(|entry| entry.start));
+            }
+        }
+    }
+
+    /// The time to stop is up: a chunk of what waits, for the store. `None`: it has its outcome. Texts
+    /// are no records any more and stay on disk only if their record is there.
+    pub(super) fn left(mut self) -> Option<Chunk> {
+        if self.form == Form::Text {
+            self.permit.left();
+            return None;
+        }
+        let places = self.entries.entries.get(self.range.clone()).unwrap_or_default();
+        let entries = Entries { data: self.entries.data.clone(), entries: places.to_vec() };
+        Some(Chunk {
+            tag: self.tag,
+            entries: Arc::new(entries),
+            shared: self.shared,
+            input: self.input,
+            rewrites: self.rewrites,
+            arrived: self.arrived,
+            storage: self.storage,
+            permit: self.permit,
+        })
+    }
+
+    /// Where its one entry began in the chunk.
+    fn start(&self) -> Option<u32> {
+        self.origin.or_else(|| Some(self.entries.entries.get(self.range.start)?.start))
     }
 
     /// Puts another record in the place of the piece's one.
     pub(super) fn with_record(mut self, time: EventTime, record: &[u8]) -> Self {
+        self.origin = self.start();
         (self.entries, self.range) = one_entry(time, record);
         self
     }
@@ -119,19 +205,14 @@ impl Piece {
     /// Puts messages in the place of the piece's one record. The last of them owes it: the record
     /// is delivered when all of them are.
     pub(super) fn into_texts(mut self, time: EventTime, texts: &[impl AsRef<[u8]>]) -> Vec<Self> {
+        self.origin = self.start();
+        self.form = Form::Text;
         let mut pieces = Vec::with_capacity(texts.len());
         for (at, text) in texts.iter().enumerate() {
             let owed = if at + 1 == texts.len() { self.permit.receipt.records() } else { 0 };
             let (entries, range) = one_entry(time, text.as_ref());
-            pieces.push(Self {
-                entries,
-                range,
-                shared: self.shared.clone(),
-                arrived: self.arrived,
-                form: Form::Text,
-                part: self.part.clone(),
-                permit: self.permit.split(owed),
-            });
+            let permit = self.permit.split(owed);
+            pieces.push(self.beside(entries, range, permit));
         }
         pieces
     }

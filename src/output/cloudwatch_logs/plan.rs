@@ -20,6 +20,8 @@ pub struct Plan {
     pub creation: CreationRules,
     /// How the service is reached.
     pub connection: Connection,
+    /// Whether a stream is told what became of its records.
+    pub loss_markers: bool,
     /// After how long without success the process is stopped; `None`: it never is.
     pub send_failure_timeout: Option<Duration>,
 }
@@ -66,6 +68,7 @@ impl From<Config> for Plan {
                 tags: BTreeMap::new(),
             },
             connection: config.connection,
+            loss_markers: config.loss_markers,
             send_failure_timeout: None,
         }
     }

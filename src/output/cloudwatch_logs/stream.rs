@@ -9,12 +9,14 @@ use std::time::Instant;
 
 use crate::ledger::Reason;
 use crate::output::retry::Backoff;
+use crate::record::time::EventTime;
 
 use super::batch::{BatchBuilder, NotAdded, Sealed};
 use super::escape::{Depth, escape};
 use super::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use super::message::{MessageWriter, NoMessage};
-use super::oversize;
+use super::mishap::{Extent, Mishap, Mishaps, marker};
+use super::oversize::{self, Fitted};
 use super::piece::{Form, Piece};
 use super::target::Target;
 
@@ -46,13 +48,44 @@ pub struct Batch {
     pub(super) pieces: Vec<Piece>,
     /// When it was filled, to be sent at once.
     pub(super) sent: Instant,
+    /// What its markers tell.
+    pub(super) told: Mishaps,
+    /// The time of its markers.
+    pub(super) told_at: EventTime,
 }
 
-/// Counts of what happened while a batch was filled.
-#[derive(Clone, Copy, Debug, Default)]
+/// What happened while a batch was filled.
+#[derive(Debug, Default)]
 pub(super) struct Filled {
     /// Records too large for one event.
     pub(super) oversized: u64,
+    /// What became of records.
+    pub(super) mishaps: Mishaps,
+    /// What there was no room to tell.
+    pub(super) untold: Mishaps,
+}
+
+/// What is to be told in front of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) mishaps: Mishaps,
+    /// The time of day.
+    pub(super) time: EventTime,
+}
+
+/// A marker stands where the records were that it tells of, if that is not longer ago: a log group
+/// keeps events for at least a day.
+const MARKER_AGE_MAX_HOURS: i64 = 23;
+const NANOS_PER_HOUR: i64 = 3_600_000_000_000;
+
+impl Told {
+    /// The time of the markers.
+    fn at(&self) -> EventTime {
+        let now = self.time.as_nanos();
+        let least = now.saturating_sub(MARKER_AGE_MAX_HOURS * NANOS_PER_HOUR);
+        let newest = self.mishaps.newest().map(EventTime::as_nanos);
+        EventTime::from_nanos(newest.filter(|at| (least..now).contains(at)).unwrap_or(now))
+    }
 }
 
 impl Batch {
@@ -67,7 +100,8 @@ impl Stream {
     pub(super) fn new(target: Arc<Target>) -> Self {
         Self {
             target,
-            queue: VecDeque::new(),
+            // Most streams hold one piece at a time: room for four would be most of their memory.
+            queue: VecDeque::with_capacity(1),
             queued_bytes: 0,
             backoff: Backoff::default(),
             events_max: BATCH_EVENTS_MAX,
@@ -95,6 +129,16 @@ impl Stream {
     /// Whether a batch would be full.
     pub(super) fn is_full(&self) -> bool {
         self.queued_bytes >= BATCH_BYTES_MAX
+    }
+
+    /// Whether the last attempt failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.backoff.failures() > 0
+    }
+
+    /// Bytes that wait, as estimated.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.queued_bytes
     }
 
     /// When the oldest entry was read.
@@ -138,15 +182,18 @@ impl Stream {
         self.queue.drain(..)
     }
 
-    /// Fills a batch from the front of the queue. `None`: no entry there had a message.
+    /// Fills a batch: first what is to be told, then from the front of the queue. `None`: no entry
+    /// there had a message.
     pub(super) fn fill(
         &mut self,
         writer: &mut MessageWriter,
+        told: Told,
         filled: &mut Filled,
         now: Instant,
     ) -> Option<Batch> {
         let capacity = self.queued_bytes.saturating_mul(2).min(BODY_CAPACITY_MAX);
         let mut builder = BatchBuilder::new(&self.target, self.events_max, capacity);
+        let (told, told_at) = tell(told, &mut builder, &mut filled.untold);
         let mut pieces = Vec::new();
         while let Some(mut piece) = self.take_first() {
             let (added, stop) = add(&mut piece, &mut builder, writer);
@@ -160,7 +207,9 @@ impl Stream {
                     break;
                 }
                 Some(Stop::Unsent(reason)) => {
-                    drop_all(piece.split(1), reason);
+                    let unsent = piece.split(1);
+                    filled.mishaps.add(Mishap::Dropped(reason), unsent.extent());
+                    unsent.dropped(reason);
                     self.put_first(piece);
                 }
                 Some(Stop::Several) => {
@@ -172,12 +221,19 @@ impl Stream {
                     filled.oversized += 1;
                     let long = piece.split(1);
                     self.put_first(piece);
-                    self.put_back(oversize::fit(long, writer));
+                    let extent = Extent::one(long.times().next().unwrap_or_default());
+                    let fitted = oversize::fit(long, writer);
+                    let (mishap, pieces) = match fitted {
+                        Fitted::Parts(pieces) => (Mishap::Split, pieces),
+                        Fitted::Shortened(pieces) => (Mishap::Shortened, pieces),
+                    };
+                    filled.mishaps.add(mishap, extent);
+                    self.put_back(pieces);
                 }
             }
         }
         let sealed = builder.seal()?;
-        Some(Batch { target: Arc::clone(&self.target), sealed, pieces, sent: now })
+        Some(Batch { target: Arc::clone(&self.target), sealed, pieces, sent: now, told, told_at })
     }
 
     fn take_first(&mut self) -> Option<Piece> {
@@ -192,6 +248,19 @@ impl Stream {
             self.queue.push_front(piece);
         }
     }
+}
+
+/// Puts markers in a batch; gives what they tell, and their time.
+fn tell(told: Told, builder: &mut BatchBuilder, untold: &mut Mishaps) -> (Mishaps, EventTime) {
+    let (at, mut mishaps) = (told.at(), told.mishaps);
+    let is_added = |builder: &mut BatchBuilder, text: &[u8]| {
+        let push = |body: &mut Vec<u8>| Ok::<_, NoMessage>(escape(text, Depth::Once, body));
+        builder.push(at.as_millis(), 0, push).is_ok()
+    };
+    let markers = mishaps.iter().map(|(mishap, extent)| marker(*mishap, extent));
+    let added = markers.take_while(|text| is_added(builder, text)).count();
+    untold.join(mishaps.split_off(added));
+    (mishaps, at)
 }
 
 /// Why filling stopped at an entry.
@@ -211,15 +280,10 @@ fn each_message(piece: Piece, writer: &MessageWriter) -> Vec<Piece> {
     let Some((entry, record, _)) = piece.first() else { return vec![piece] };
     let texts = writer.texts(record, &piece.shared);
     if texts.is_empty() {
-        drop_all(piece, Reason::Empty);
+        piece.dropped(Reason::Empty);
         return Vec::new();
     }
     piece.into_texts(entry.time, &texts)
-}
-
-fn drop_all(mut piece: Piece, reason: Reason) {
-    let records = piece.permit.receipt.records();
-    piece.permit.receipt.dropped(records, reason);
 }
 
 /// Adds entries of the piece until one is not added; returns how many were.

@@ -8,7 +8,9 @@ use super::*;
 use crate::chunk::fixture::{Fields, chunk};
 use crate::lifecycle::stop_channel;
 use crate::local;
-use crate::local::cloudwatch_logs::{ACCESS_KEY_ID, Options as Endpoint, SECRET_ACCESS_KEY};
+use crate::local::cloudwatch_logs::{
+    ACCESS_KEY_ID, Fault, FaultPlan, OperationName, Options as Endpoint, Rule, SECRET_ACCESS_KEY,
+};
 use crate::option::{Options, Policy, RetryLimit, section, tables};
 
 /// Records are of the present: the endpoint takes no others.
@@ -37,7 +39,6 @@ async fn output(url: &str, limits: Limits) -> (CloudwatchLogs, Arc<OutputCounter
     let counters = Arc::new(OutputCounters::new("out"));
     let around = Surroundings {
         counters: Arc::clone(&counters),
-        budget: Budget::new(1_000_000),
         snapshot: watch::channel(None).1,
         flush: Duration::from_millis(10),
         alarm: Alarm::default(),
@@ -57,6 +58,7 @@ async fn output(url: &str, limits: Limits) -> (CloudwatchLogs, Arc<OutputCounter
             retry_limit: RetryLimit::Unlimited,
             messages: plan(url).messages,
             limits,
+            loss_markers: false,
             seed: 7,
         },
         Arc::clone(&counters),
@@ -115,8 +117,67 @@ async fn what_waits_for_room_at_the_end_is_counted_as_left() {
     buffer.push(chunk(&counters.account, "t", &records));
     buffer.close();
     let (sender, stop) = stop_channel();
-    sender.stop(clock::now(), STOP_RESERVE * 3);
+    sender.stop(clock::now(), Duration::from_millis(600));
     output.run(buffer, stop).await;
     let balance = counters.account.balance();
     assert_eq!((balance.received, balance.left(), balance.held), (6, 6, 0));
+}
+
+/// Three records for one stream.
+fn three(counters: &OutputCounters) -> Arc<Buffer> {
+    let records: [Fields<'_>; 3] =
+        [&[("s", "a"), ("n", "1")], &[("s", "a"), ("n", "2")], &[("s", "a"), ("n", "3")]];
+    let buffer = Arc::new(Buffer::default());
+    buffer.push(chunk(&counters.account, "t", &records));
+    buffer.close();
+    buffer
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_at_the_deadline_is_in_doubt_once_it_was_written() {
+    let running = local::start(endpoint()).await.expect("the local endpoint");
+    let handle = running.cloudwatch_logs().expect("the endpoint");
+    let rules = vec![Rule::always(Fault::NeverAnswer)];
+    handle.set_faults(FaultPlan { seed: 1, rules }).expect("a valid plan");
+    // A handshake that nobody answers is not a request.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let silent = (format!("https://{}", silent.local_addr().expect("an address")), silent);
+    let url = running.cloudwatch_logs_url().expect("the endpoint");
+    for (url, in_doubt) in [(silent.0, 0), (url, 3)] {
+        let (output, counters) = output(&url, Limits::default()).await;
+        let buffer = three(&counters);
+        let (sender, stop) = stop_channel();
+        let running = tokio::spawn(output.run(buffer, stop));
+        while counters.requests.get() == 0 || (in_doubt > 0 && handle.account().faults.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sender.stop(clock::now(), Duration::from_millis(200));
+        running.await.expect("no panic");
+        assert_eq!(counters.account.balance().left(), 3);
+        assert_eq!(counters.ambiguous_records.get(), in_doubt, "{url}");
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_is_lost_leaves_no_record_in_doubt() {
+    for fault in [Fault::ResetAfter, Fault::NoRequestId] {
+        let mut options = endpoint();
+        if let Some(endpoint) = &mut options.cloudwatch_logs {
+            endpoint.existing = vec![("g".to_owned(), "x".to_owned())];
+        }
+        let running = local::start(options).await.expect("the local endpoint");
+        let operations = vec![OperationName::CreateLogStream];
+        let lost = Rule { operations, next: Some(1), ..Rule::always(fault) };
+        let handle = running.cloudwatch_logs().expect("the endpoint");
+        handle.set_faults(FaultPlan { seed: 1, rules: vec![lost] }).expect("a valid plan");
+        let url = running.cloudwatch_logs_url().expect("the endpoint");
+        let (output, counters) = output(&url, Limits::default()).await;
+        let (_sender, stop) = stop_channel();
+        output.run(three(&counters), stop).await;
+        assert_eq!(counters.retries.get(), 1, "the stream was there at the second attempt");
+        assert_eq!(counters.account.balance().delivered, 3);
+        assert_eq!(counters.ambiguous_records.get(), 0, "{fault:?}");
+        running.shutdown().await;
+    }
 }

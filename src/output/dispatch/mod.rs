@@ -27,7 +27,7 @@ use crate::telemetry::OutputCounters;
 
 use lane::Lane;
 pub use parcel::{PARCEL_BYTES_MAX, Parcel};
-pub use settings::{FailureKind, IN_FLIGHT_MAX, Settings};
+pub use settings::{FailureKind, IN_FLIGHT_MAX, Settings, parcel_bytes_max};
 
 /// Longest wait that a peer can ask for.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -238,22 +238,22 @@ impl Dispatch {
         Some(self.rests_until.map_or(due, |until| until.max(due)))
     }
 
-    /// What became of a parcel is not known: the time to stop was up.
+    /// What became of a parcel is not known: the time to stop was up. It goes back.
     pub fn abandon_parcel(&mut self, parcel: Parcel) {
         self.in_flight -= 1;
         self.counters.ambiguous_records.add(parcel.records());
-        let key = parcel.key();
-        drop_all(parcel.chunks, Reason::Stopped);
-        self.goes_on(&key);
+        match self.lanes.get_mut(&parcel.key()) {
+            Some(lane) => lane.put_back(parcel),
+            None => drop_all(parcel.chunks, Reason::Lost),
+        }
     }
 
-    /// Leaves everything that is held.
-    pub fn abandon(&mut self) {
+    /// The time to stop is up: all that is left, in the order of each lane. What lies on disk stays
+    /// there.
+    pub fn abandon(&mut self) -> Vec<Chunk> {
         self.agenda.clear();
         self.failing.clear();
-        for (_, lane) in self.lanes.drain() {
-            drop_all(lane.into_chunks(), Reason::Stopped);
-        }
+        self.lanes.drain().flat_map(|(_, lane)| lane.into_chunks()).collect()
     }
 
     /// Counts a failure of lane and output, and says how many the lane has.

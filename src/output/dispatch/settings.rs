@@ -29,10 +29,16 @@ impl Settings {
     /// The usual settings for an output beside others in a budget of so many bytes.
     #[must_use]
     pub fn new(flush: Duration, retry_limit: RetryLimit, budget_bytes: u64, seed: u64) -> Self {
-        let share = usize::try_from(budget_bytes / BUDGET_SHARE).unwrap_or(usize::MAX);
-        let parcel_bytes_max = share.min(PARCEL_BYTES_MAX);
+        let parcel_bytes_max = parcel_bytes_max(budget_bytes);
         Self { flush, retry_limit, in_flight_max: IN_FLIGHT_MAX, parcel_bytes_max, seed }
     }
+}
+
+/// Most bytes of a parcel of more than one chunk beside a budget of so many bytes.
+#[must_use]
+pub fn parcel_bytes_max(budget_bytes: u64) -> usize {
+    let share = usize::try_from(budget_bytes / BUDGET_SHARE).unwrap_or(usize::MAX);
+    share.min(PARCEL_BYTES_MAX)
 }
 
 /// Why a parcel did not arrive.

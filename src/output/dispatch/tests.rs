@@ -58,7 +58,7 @@ impl Bench {
     }
 
     fn end(mut self) {
-        self.dispatch.abandon();
+        drop_all(self.dispatch.abandon(), Reason::Stopped);
         assert_eq!(self.counters.account.balance().held, 0);
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 
 use crate::chunk::fixture::chunk;
 use crate::input::forward::decode::{DecodeOptions, Decoder, Item, Progress};
-use crate::ledger::{Account, Budget};
+use crate::ledger::Account;
 use crate::option::{Options, Policy, RetryLimit, section};
 use crate::record::time::EventTime;
 use crate::telemetry::OutputCounters;
@@ -29,7 +29,7 @@ fn config(lines: &[(&str, &str)], nodes: &[&[(&str, &str)]]) -> Config {
 fn output(config: Config) -> Nodes {
     let counters = Arc::new(OutputCounters::new("forward.0"));
     let settings = Settings::new(Duration::ZERO, RetryLimit::Unlimited, 1_000_000, 7);
-    let around = Around { counters, budget: Budget::new(1_000_000) };
+    let around = Around { counters };
     Nodes(Forward::new(config, settings, around).expect("an output").shared)
 }
 

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::chunk::Chunk;
 use crate::chunk::fixture::{Fields, chunk};
-use crate::ledger::{Account, Budget};
+use crate::ledger::Account;
 use crate::option::{Options, Policy, RetryLimit, section, tables};
 use crate::output::courier::{Courier as _, Failure, Sent};
 use crate::output::dispatch::FailureKind;
@@ -133,7 +133,7 @@ fn config(port: u16, lines: &[(&str, &str)]) -> Config {
 
 async fn courier(port: u16, lines: &[(&str, &str)]) -> HttpCourier {
     let counters = Arc::new(OutputCounters::new("http.0"));
-    let around = Around { counters, budget: Budget::new(1_000_000) };
+    let around = Around { counters };
     let settings = Settings::new(Duration::ZERO, RetryLimit::default(), 1_000_000, 7);
     let surroundings = Surroundings { around, settings, escape_unicode: true, keys: None };
     let made = Http::new(config(port, lines), surroundings).await;

@@ -19,7 +19,7 @@ use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::clock;
 use crate::console::{Closed, Console};
-use crate::ledger::{Budget, Reason};
+use crate::ledger::Reason;
 use crate::lifecycle::StopReceiver;
 use crate::record::text_out;
 use crate::telemetry::OutputCounters;
@@ -42,8 +42,6 @@ pub struct Stdout {
 pub struct Surroundings {
     /// The counters of this output.
     pub counters: Arc<OutputCounters>,
-    /// The memory budget, to know when room is needed.
-    pub budget: Budget,
     /// `[SERVICE] Flush`
     pub flush: Duration,
     /// `[SERVICE] json.escape_unicode`
@@ -96,16 +94,13 @@ impl Stdout {
                         Some(chunk) => self.groups.push(chunk),
                         None => is_open = false,
                     }
-                    if !is_open || self.around.budget.is_crowded() {
+                    if !is_open || buffer.is_crowded() {
                         is_in_time = self.print_all(&stop).await;
                     }
                 }
             }
         }
-        self.groups.take().into_iter().for_each(|group| settle(group, Outcome::Late));
-        while let Some(chunk) = buffer.try_pop() {
-            chunk.dropped(Reason::Stopped);
-        }
+        buffer.leave(self.groups.take().into_iter().flat_map(|group| group.chunks)).await;
     }
 
     /// Prints what was gathered. `false`: the time to stop was up before all of it was.

@@ -31,13 +31,8 @@ impl Rig {
         let (reader, writer) = io::pipe().expect("a pipe");
         let (console, ended) = Console::start(writer).expect("a thread");
         let counters = Arc::new(OutputCounters::new("stdout.0"));
-        let around = Surroundings {
-            counters: Arc::clone(&counters),
-            budget: Budget::new(1_000_000),
-            flush,
-            escape_unicode: true,
-            console,
-        };
+        let around =
+            Surroundings { counters: Arc::clone(&counters), flush, escape_unicode: true, console };
         let output = output(around);
         Self { output, buffer: Arc::default(), counters, reader, ended, stop: stop_channel() }
     }

@@ -188,7 +188,8 @@ fn stop_timeout_and_grace_are_held_against_each_other() {
     assert!(with(json!(29), "Grace 30").contains("killed"));
     assert!(with(json!(29), "Grace -1").contains("no end"));
     assert!(with(json!(60), "Grace 30").starts_with("warning "));
-    assert!(with(Value::Null, "Flush 1").starts_with("note Grace is 5 s"), "the default");
+    assert_eq!(with(Value::Null, "Flush 1"), "", "the defaults fit");
+    assert!(with(Value::Null, "Grace 24").starts_with("note Grace is 24 s"), "much shorter");
     assert!(with(json!(121), "Grace 119").contains("stopTimeout of log_router is 121 s"));
 }
 

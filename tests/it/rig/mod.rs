@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 /// How long anything may take that is waited for: much more than it ever needs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 pub const LOOK: Duration = Duration::from_millis(5);
 
@@ -177,10 +177,15 @@ impl Running {
     }
 }
 
-/// received + made = delivered + merged + dropped + held.
+/// received + replayed + made = delivered + stored + merged + dropped + held.
 pub fn balances(balance: &Balance) {
-    let ended = balance.delivered + balance.merged + balance.dropped.iter().sum::<u64>();
-    assert_eq!(balance.received + balance.made, ended + balance.held, "{balance:?}");
+    let ended =
+        balance.delivered + balance.stored + balance.merged + balance.dropped.iter().sum::<u64>();
+    assert_eq!(
+        balance.received + balance.replayed + balance.made,
+        ended + balance.held,
+        "{balance:?}"
+    );
 }
 
 /// Waits for a condition; says which one did not come.

@@ -295,7 +295,9 @@ mod tests {
         let now = crate::clock::now();
         let telemetry = Telemetry::new(Budget::new(1), now, std::time::Duration::ZERO);
         let plugins = crate::config::plugin_names();
-        let facts = Facts { telemetry: &telemetry, now, health: None, plugins: &plugins };
+        let plugins = &plugins;
+        let facts =
+            Facts { telemetry: &telemetry, now, health: None, plugins, shows_storage: true };
         let is_there = |path: &str| reply(path, &facts).status != 404;
         assert!(PATHS.iter().all(|path| is_there(path)));
         assert!(!is_there("/api/v1/health"), "without Health_Check");

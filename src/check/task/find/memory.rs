@@ -8,12 +8,11 @@ use crate::check::finding::{At, Finding};
 use crate::check::rule::Rule;
 use crate::check::words::grouped;
 use crate::config::Config;
-use crate::output::cloudwatch_logs::delivery::IN_FLIGHT_MAX;
-use crate::output::cloudwatch_logs::limits::BATCH_BYTES_MAX;
+use crate::memory::cost::MIB;
+use crate::memory::worst_case;
 
-const MIB: u64 = 1_024 * 1_024;
-/// What the program itself takes, as `benches/README.md` measures it.
-const PROGRAM_BYTES: u64 = 10_000_000;
+/// More than any task has, in MiB.
+const ENOUGH_MIB_MAX: u64 = 1 << 24;
 /// A reservation that is this part of the limit, or less, is worth a word.
 const SMALL_PARTS: u64 = 4;
 
@@ -23,30 +22,38 @@ pub(super) fn find(scene: &TaskScene<'_>, findings: &mut Vec<Finding>) {
     task(scene, findings);
 }
 
-/// What the router may need at most: what waits, what is on its way, and itself.
-fn needed_bytes(scene: &TaskScene<'_>) -> Option<u64> {
-    let pipeline = scene.pipeline?;
-    let outputs = u64::try_from(pipeline.outputs_of_cloudwatch().count()).ok()?;
-    let on_its_way = u64::try_from(IN_FLIGHT_MAX * BATCH_BYTES_MAX).ok()?;
-    let waiting = pipeline.config.budget_bytes();
-    Some(waiting.saturating_add(outputs.saturating_mul(on_its_way)).saturating_add(PROGRAM_BYTES))
+/// The least limit with which all is buffered that the configuration allows.
+fn enough_mib(config: &Config) -> u64 {
+    let wanted = worst_case(config, None).budget_bytes;
+    let is_enough = |mib: u64| {
+        let case = worst_case(config, Some(mib.saturating_mul(MIB)));
+        case.is_within_limit() && case.budget_bytes >= wanted
+    };
+    let (mut short, mut enough) = (0, ENOUGH_MIB_MAX);
+    while enough - short > 1 {
+        let middle = short + (enough - short) / 2;
+        if is_enough(middle) { enough = middle } else { short = middle }
+    }
+    enough
 }
 
 fn limit(scene: &TaskScene<'_>, findings: &mut Vec<Finding>) {
-    let Some(needed) = needed_bytes(scene) else { return };
+    let Some(config) = scene.config() else { return };
     let router = scene.router;
     let (limit_mib, at, of) = match (router.memory_mib, scene.task.memory_mib) {
         (Some(memory), _) => (memory, router.at("memory"), "the container"),
         (None, Some(memory)) => (memory, scene.at_task("memory"), "the task"),
         (None, None) => return,
     };
-    if needed > limit_mib.saturating_mul(MIB) {
-        let what = format!(
-            "{} may need {} bytes, and {of} has {limit_mib} MiB",
-            router.name,
-            grouped(needed)
-        );
-        let enough = needed.div_ceil(MIB);
+    let enough = enough_mib(config);
+    if limit_mib < enough {
+        let case = worst_case(config, Some(limit_mib.saturating_mul(MIB)));
+        let end = match case.is_within_limit() {
+            true => format!("it buffers no more than {} bytes", grouped(case.budget_bytes)),
+            false => "it may be killed".to_owned(),
+        };
+        let name = &router.name;
+        let what = format!("{name} may need {enough} MiB, and {of} has {limit_mib} MiB: {end}");
         let advice = format!("give it at least {enough} MiB, or a smaller Mem_Buf_Limit");
         findings.push(Finding::warning(Rule::MemoryLimit, At::Path(at), what).advise(advice));
     }
@@ -57,8 +64,9 @@ fn size(scene: &TaskScene<'_>, findings: &mut Vec<Finding>) {
     let router = scene.router;
     let (megabytes, _) = buffer(router);
     // The external configuration may have an input with a larger one.
-    let budget = scene.config().map_or(0, Config::budget_bytes);
-    if !scene.is_complete || budget > megabytes.saturating_mul(1_000_000) {
+    let inputs = scene.config().map(|config| config.inputs.as_slice()).unwrap_or_default();
+    let largest = inputs.iter().filter_map(|input| input.mem_buf_limit_bytes).max().unwrap_or(0);
+    if !scene.is_complete || largest > megabytes.saturating_mul(1_000_000) {
         return;
     }
     let name = &router.name;

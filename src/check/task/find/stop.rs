@@ -13,6 +13,8 @@ const STOP_TIMEOUT_S_DEFAULT: u64 = 30;
 const STOP_TIMEOUT_S_MAX: u64 = 120;
 /// What is kept of `stopTimeout` for the end itself.
 const RESERVE: Duration = Duration::from_secs(2);
+/// How much of `stopTimeout` may go unused: the default of `Grace` leaves as much of ECS' default.
+const UNUSED_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn find(scene: &TaskScene<'_>, findings: &mut Vec<Finding>) {
     let router = scene.router;
@@ -47,7 +49,7 @@ pub(super) fn find(scene: &TaskScene<'_>, findings: &mut Vec<Finding>) {
     } else if grace + RESERVE > stop {
         let what = format!("{grace_shown} and {stop_shown}: nothing is left for its last words");
         findings.push(Finding::note(Rule::StopTimeout, at(), what).advise(set_grace));
-    } else if grace + RESERVE < stop && grace < fitting {
+    } else if grace + UNUSED_MAX < stop && grace < fitting {
         let what = format!("{grace_shown} and {stop_shown}: what is not delivered by then is lost");
         let finding = match is_default {
             true => Finding::note(Rule::StopTimeout, at(), what),

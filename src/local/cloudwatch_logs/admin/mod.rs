@@ -2,8 +2,10 @@
 //! about.
 //!
 //! `GET /_local/health`, `GET /_local/account`, `GET /_local/events?group=..&stream=..` (a JSON line
-//! `[timestamp, message]` an event, in order of acceptance), `GET` and `POST /_local/faults` (a
-//! [`FaultPlan`]), `POST /_local/reset`.
+//! `[timestamp, message]` an event, in order of acceptance), `GET /_local/puts?group=..&stream=..` (a
+//! list of [`PutNote`](super::note::PutNote), in the same order), `GET` and `POST /_local/faults` (a
+//! [`FaultPlan`]), `POST /_local/reset`, `POST /_local/away` (`{"for_ms":..}`: nobody listens for that
+//! long and every connection ends, perhaps this one before its answer).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,9 +18,11 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 
-use super::faults::FaultPlan;
+use super::faults::{DELAY_MS_MAX, FaultPlan};
 use super::service::{Service, lock};
 use crate::local::answer::{error, json_answer, query};
 use crate::local::listen::Body;
@@ -40,6 +44,7 @@ pub(super) fn answer(
     parts: &Parts,
     body: &[u8],
     now: Duration,
+    away: &watch::Sender<Duration>,
 ) -> Response<Body> {
     let route = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     match (&parts.method, route) {
@@ -47,12 +52,14 @@ pub(super) fn answer(
         (&Method::GET, "account") => json_answer(&lock(service).summary()),
         (&Method::GET, "faults") => json_answer(lock(service).faults()),
         (&Method::GET, "events") => events(service, parts),
+        (&Method::GET, "puts") => puts(service, parts),
+        (&Method::POST, "away") => go_away(away, body),
         (&Method::POST, "faults") => set_faults(service, body, now),
         (&Method::POST, "reset") => {
             lock(service).reset(now);
             json_answer(&json!({}))
         }
-        (_, "health" | "account" | "faults" | "events" | "reset") => {
+        (_, "health" | "account" | "faults" | "events" | "puts" | "away" | "reset") => {
             error(StatusCode::METHOD_NOT_ALLOWED, "this route has another method")
         }
         _ => error(StatusCode::NOT_FOUND, "no such route"),
@@ -70,12 +77,52 @@ fn set_faults(service: &Mutex<Service>, body: &[u8], now: Duration) -> Response<
     }
 }
 
+/// How long nobody is to listen.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Away {
+    for_ms: u64,
+}
+
+fn go_away(away: &watch::Sender<Duration>, body: &[u8]) -> Response<Body> {
+    match serde_json::from_slice::<Away>(body) {
+        Ok(Away { for_ms }) if for_ms <= DELAY_MS_MAX => {
+            // Without a listener there is nobody to tell.
+            let _ = away.send(Duration::from_millis(for_ms));
+            json_answer(&json!({}))
+        }
+        Ok(Away { for_ms }) => {
+            let wrong = format!("`for_ms` is {for_ms}, expected at most {DELAY_MS_MAX}");
+            error(StatusCode::BAD_REQUEST, &wrong)
+        }
+        Err(wrong) => error(StatusCode::BAD_REQUEST, &wrong.to_string()),
+    }
+}
+
+fn puts(service: &Mutex<Service>, parts: &Parts) -> Response<Body> {
+    let Some((group, stream)) = asked_stream(parts) else { return no_stream_asked() };
+    match lock(service).account().notes(&group, &stream) {
+        Some(notes) => json_answer(&notes),
+        None => never_received(),
+    }
+}
+
+fn asked_stream(parts: &Parts) -> Option<(String, String)> {
+    query(parts, "group").zip(query(parts, "stream"))
+}
+
+fn no_stream_asked() -> Response<Body> {
+    error(StatusCode::BAD_REQUEST, "expected ?group=..&stream=..")
+}
+
+fn never_received() -> Response<Body> {
+    error(StatusCode::NOT_FOUND, "the stream never received an event")
+}
+
 fn events(service: &Arc<Mutex<Service>>, parts: &Parts) -> Response<Body> {
-    let (Some(group), Some(stream)) = (query(parts, "group"), query(parts, "stream")) else {
-        return error(StatusCode::BAD_REQUEST, "expected ?group=..&stream=..");
-    };
+    let Some((group, stream)) = asked_stream(parts) else { return no_stream_asked() };
     let Some(end) = lock(service).account().kept(&group, &stream).map(<[_]>::len) else {
-        return error(StatusCode::NOT_FOUND, "the stream never received an event");
+        return never_received();
     };
     let lines = EventLines { service: Arc::clone(service), group, stream, next: 0, end };
     Response::new(lines.boxed_unsync())

@@ -15,7 +15,8 @@ async fn ask(service: &Arc<Mutex<Service>>, method: &str, uri: &str, body: &str)
     let request = Request::builder().method(method).uri(uri).body(()).unwrap();
     let (parts, ()) = request.into_parts();
     assert!(is_for(&parts));
-    let answer = answer(service, &parts, body.as_bytes(), Duration::ZERO);
+    let away = watch::Sender::new(Duration::ZERO);
+    let answer = answer(service, &parts, body.as_bytes(), Duration::ZERO, &away);
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap_or_default())
@@ -45,4 +46,10 @@ async fn a_route_has_its_method_and_what_is_no_route_is_not_found() {
     assert_eq!(ask(&service, "GET", "/_local/x", "").await.0, 404);
     assert_eq!(ask(&service, "GET", "/_local/events?group=g", "").await.0, 400);
     assert_eq!(ask(&service, "GET", "/_local/events?group=g&stream=s", "").await.0, 404);
+    assert_eq!(ask(&service, "GET", "/_local/puts?group=g", "").await.0, 400);
+    assert_eq!(ask(&service, "GET", "/_local/puts?group=g&stream=s", "").await.0, 404);
+    assert_eq!(ask(&service, "GET", "/_local/away", "").await.0, 405);
+    assert_eq!(ask(&service, "POST", "/_local/away", r#"{"for_ms":3600000}"#).await.0, 200);
+    assert_eq!(ask(&service, "POST", "/_local/away", r#"{"for_ms":3600001}"#).await.0, 400);
+    assert_eq!(ask(&service, "POST", "/_local/away", "{}").await.0, 400);
 }

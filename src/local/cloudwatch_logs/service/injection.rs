@@ -38,6 +38,7 @@ pub(super) fn injected(fault: Fault) -> Option<ServiceError> {
         Fault::NeverAnswer
         | Fault::ResetBefore
         | Fault::ResetAfter
+        | Fault::NeverAnswerAfter
         | Fault::Slow
         | Fault::NoRequestId
         | Fault::GroupVanishes

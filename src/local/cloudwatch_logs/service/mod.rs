@@ -1,7 +1,10 @@
 //! The service itself: state, account and faults in one, and the answer to every request. Pure: the
 //! request and the time go in, the answer comes out. Must not know sockets.
 
+#[cfg(test)]
+pub(crate) mod in_process;
 mod injection;
+mod put;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,17 +15,17 @@ use tokio::sync::broadcast;
 use injection::{injected, target};
 
 use super::account::{Account, AccountSummary, GroupSummary, Keep, Put};
-use super::events::Event;
 use super::faults::{Fault, FaultPlan, FaultPlanError, Faults, scramble};
+use super::note::Fate;
 use super::operation::{self, Operation, OperationName};
 use super::read;
 use super::request::{self, Trust};
 use super::response::{PutLogEventsAnswer, RejectedLogEventsInfo, Response, ServiceError, json};
-use super::state::{Groups, Taken, check_span, judge_ages};
+use super::state::{Groups, milliseconds};
 use super::violation::Refusal;
 
 /// Most accepted events that wait for a subscriber; a slower one misses the oldest.
-const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
+const SUBSCRIBER_EVENTS_MAX: usize = if cfg!(test) { 4_096 } else { 16_384 };
 
 /// An event that was accepted, for those who watch.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,6 +77,7 @@ struct Context<'a> {
     region: &'a str,
     logs_format: Option<&'a str>,
     now: Duration,
+    fate: Fate,
 }
 
 /// Why an operation was not carried out.
@@ -113,7 +117,12 @@ pub(super) fn exchange(
     };
     match operation::parse(name, &opened.body) {
         Ok(operation) => {
-            let context = Context { region: opened.region, logs_format: opened.logs_format, now };
+            let context = Context {
+                region: opened.region,
+                logs_format: opened.logs_format,
+                now,
+                fate: Fate::default(),
+            };
             let mut service = lock(service);
             service.account.count_bytes(body.len(), opened.body.len());
             service.carry_out(name, operation, context)
@@ -233,6 +242,7 @@ impl Service {
         context: Context<'_>,
     ) -> Reply {
         let decision = self.faults.decide(name, context.now);
+        let context = Context { fate: Fate::from(decision), ..context };
         let result = match decision.fault {
             Some(Fault::NeverAnswer) => {
                 self.account.count_outcome(name, "NeverAnswered");
@@ -246,6 +256,11 @@ impl Service {
                 let _ = self.perform(operation, context);
                 self.account.count_outcome(name, "Reset");
                 return Reply::Reset;
+            }
+            Some(Fault::NeverAnswerAfter) => {
+                let _ = self.perform(operation, context);
+                self.account.count_outcome(name, "NeverAnswered");
+                return Reply::NeverAnswer;
             }
             Some(Fault::GroupVanishes) => {
                 self.groups.remove_group(target(&operation).0);
@@ -324,6 +339,7 @@ impl Service {
                     stream: &stream,
                     logs_format: context.logs_format,
                     now_ms,
+                    fate: context.fate,
                 };
                 let info = self.put(put, &batch.events)?;
                 let next_sequence_token = format!("{:056}", self.ids);
@@ -333,44 +349,6 @@ impl Service {
                     rejected_log_events_info: info,
                 }))
             }
-        }
-    }
-
-    fn put(&mut self, put: Put<'_>, events: &[Event<'_>]) -> Result<RejectedLogEventsInfo, Denied> {
-        let group = self.groups.group_mut(put.group)?;
-        let retention_days = group.retention_days;
-        let stream = group.stream_mut(put.stream)?;
-        let taken = if self.behaviour.any_age {
-            check_span(events)?;
-            Taken { range: 0..events.len(), info: RejectedLogEventsInfo::default() }
-        } else {
-            judge_ages(events, retention_days, put.now_ms)?
-        };
-        let accepted = events.get(taken.range.clone()).unwrap_or_default();
-        if let (Some(first), Some(last)) = (accepted.first(), accepted.last()) {
-            let (first, last) = (first.timestamp, last.timestamp);
-            stream.first_event_ms = Some(stream.first_event_ms.map_or(first, |at| at.min(first)));
-            stream.last_event_ms = Some(stream.last_event_ms.map_or(last, |at| at.max(last)));
-            stream.last_ingestion_ms = Some(put.now_ms);
-        }
-        self.account.take(put, events, &taken);
-        self.tell(put, accepted);
-        Ok(taken.info)
-    }
-
-    fn tell(&self, put: Put<'_>, accepted: &[Event<'_>]) {
-        if self.watchers.receiver_count() == 0 {
-            return;
-        }
-        let (group, stream): (Arc<str>, Arc<str>) = (put.group.into(), put.stream.into());
-        for event in accepted {
-            // Fails only if the last watcher has just left.
-            let _ = self.watchers.send(Accepted {
-                group: Arc::clone(&group),
-                stream: Arc::clone(&stream),
-                timestamp: event.timestamp,
-                message: (*event.message).into(),
-            });
         }
     }
 
@@ -390,10 +368,6 @@ impl Service {
         };
         Response { status, request_id: Some(request_id), body }
     }
-}
-
-fn milliseconds(now: Duration) -> i64 {
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

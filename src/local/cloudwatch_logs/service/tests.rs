@@ -281,6 +281,7 @@ fn broken_connections_take_the_events_or_not() {
         (Fault::NeverAnswer, Reply::NeverAnswer, 0),
         (Fault::ResetBefore, Reply::Reset, 0),
         (Fault::ResetAfter, Reply::Reset, 1),
+        (Fault::NeverAnswerAfter, Reply::NeverAnswer, 1),
     ] {
         let endpoint = Endpoint::with_faults(vec![Rule::always(fault)]);
         assert_eq!(endpoint.put_one(), reply);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 use crate::output::cloudwatch_logs::config::{Advice, Connection, Defaults, RETENTION_DAYS};
-use crate::output::cloudwatch_logs::config::{REGION_DOC, Refusal};
+use crate::output::cloudwatch_logs::config::{LOSS_MARKERS, REGION_DOC, Refusal};
 
 use super::duration::{self, DurationError};
 use super::template::{NameTemplate, TemplateError};
@@ -60,6 +60,7 @@ pub const OPTIONS: Table = &[
     Row::new("sts_endpoint", Kind::Text, "Endpoint that gives the role's credentials"),
     Row::new("credentials_endpoint", Kind::Text, "Address to get the credentials from"),
     Row::new("extra_user_agent", Kind::Text, "Text to add to the User-Agent"),
+    LOSS_MARKERS,
 ];
 
 /// A `cloudwatch` output.
@@ -81,6 +82,8 @@ pub struct Config {
     pub log_retention_days: Option<i32>,
     /// After how long without success the process is stopped.
     pub send_failure_timeout: Option<Duration>,
+    /// Whether a stream is told what became of its records.
+    pub loss_markers: bool,
 }
 
 /// How groups and streams are named.
@@ -155,6 +158,7 @@ impl Config {
             new_log_group_tags: tags(options, auto_create_group),
             log_retention_days: retention(options, auto_create_group),
             send_failure_timeout: send_failure_timeout(options, defaults),
+            loss_markers: options.bool(LOSS_MARKERS.name),
         };
         (!options.is_refused()).then_some(config)
     }

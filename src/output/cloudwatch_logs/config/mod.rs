@@ -27,6 +27,14 @@ pub const ADDRESS: Table = &[Row::new("port", PORT, "Port of the endpoint").or("
 /// What `region` says of itself.
 pub const REGION_DOC: &str = "AWS region; from the environment or the task if not set";
 
+/// The option that both outputs have beside those of Fluent Bit.
+pub const LOSS_MARKERS: Row = Row::new(
+    "loss_markers",
+    Kind::Bool,
+    "Whether a log stream is told of records of its own that were dropped, split or shortened",
+)
+.or("false");
+
 /// Options of its own.
 pub const OPTIONS: Table = &[
     Row::new("region", Kind::Text, REGION_DOC),
@@ -67,6 +75,7 @@ pub const OPTIONS: Table = &[
         .or("fluent-bit-metrics"),
     Row::new("metric_dimensions", Kind::Text, "Dimensions of metrics sent as EMF"),
     Row::new("add_entity", Kind::Bool, "Whether to add the Kubernetes entity").or("false"),
+    LOSS_MARKERS,
 ];
 
 /// A `cloudwatch_logs` output.
@@ -90,6 +99,8 @@ pub struct Config {
     pub log_retention_days: Option<i32>,
     /// Class of a group it creates.
     pub log_group_class: Option<LogGroupClass>,
+    /// Whether a stream is told what became of its records.
+    pub loss_markers: bool,
 }
 
 /// A log group.
@@ -209,6 +220,7 @@ impl Config {
             auto_create_group: options.bool("auto_create_group"),
             log_retention_days: retention(options),
             log_group_class: class(options),
+            loss_markers: options.bool(LOSS_MARKERS.name),
         };
         (!options.is_refused()).then_some(config)
     }

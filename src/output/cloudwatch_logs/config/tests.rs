@@ -43,6 +43,7 @@ fn defaults_are_those_of_fluent_bit() {
         ("auto_retry_requests", "true"),
         ("metric_namespace", "fluent-bit-metrics"),
         ("add_entity", "false"),
+        ("loss_markers", "false"),
     ];
     let set = OPTIONS.iter().filter_map(|row| Some((row.name, row.default?)));
     assert_eq!(set.collect::<Vec<_>>(), expected);

@@ -5,35 +5,38 @@
 //! parallel. A batch that may be sent again goes back to the front of its stream and is filled
 //! anew, so that batches grow while the service throttles.
 
+mod answer;
+mod markers;
 mod offender;
 mod room;
 mod settle;
+mod slots;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
 use crate::chunk::Chunk;
-use crate::ledger::Reason;
+use crate::hash::HashMap;
 use crate::option::RetryLimit;
 use crate::output::incident::Incident;
 use crate::output::losses::Losses;
-use crate::output::retry::{BACKOFF_STOPPING_MAX, Pace, gives_up, is_exhausted};
+use crate::output::retry::{BACKOFF_STOPPING_MAX, Pace};
+use crate::record::time::EventTime;
 use crate::telemetry::OutputCounters;
 
 use super::message::MessageWriter;
 use super::piece::{PartToken, Piece};
 use super::plan::Messages;
-use super::sender::{Class, Put, SendError};
-use super::stream::{Batch, Filled, Stream};
+use super::stream::{Batch, Filled, Stream, Told};
 use super::target::Target;
+use markers::Markers;
 pub use room::{Limits, PARTS_MAX, Room, STREAMS_MAX};
-use settle::{drop_all, give_up, settle};
+pub use slots::IN_FLIGHT_MAX;
+use slots::Slots;
 
-/// Most requests of one output on their way at once: each holds a body of a mebibyte or more.
-pub const IN_FLIGHT_MAX: usize = 8;
 /// How an output delivers.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -45,6 +48,8 @@ pub struct Settings {
     pub messages: Messages,
     /// How many parts of chunks may wait.
     pub limits: Limits,
+    /// Whether a stream is told what became of its records.
+    pub loss_markers: bool,
     /// Where chance begins: the same seed, the same waits.
     pub seed: u64,
 }
@@ -61,9 +66,11 @@ pub struct Delivery {
     agenda_number: u64,
     pace: Pace,
     chance: Rng,
-    in_flight: usize,
+    slots: Slots,
     /// Held by each part.
     parts: PartToken,
+    /// Streams or parts keep others from coming: everything goes at once.
+    is_tight: bool,
     /// Memory is used to more than half: full batches go at once.
     is_crowded: bool,
     is_stopping: bool,
@@ -71,6 +78,9 @@ pub struct Delivery {
     given_up: Losses,
     /// When something that other outputs hold too was given up for room.
     shared_given_up: Option<Instant>,
+    markers: Markers,
+    /// The time of day, for what is made here.
+    time: EventTime,
 }
 
 impl Delivery {
@@ -86,17 +96,25 @@ impl Delivery {
             incident: Incident::new(&counters.name),
             given_up: Losses::default(),
             shared_given_up: None,
+            markers: Markers::new(settings.loss_markers),
+            time: EventTime::default(),
             settings,
             counters,
-            streams: HashMap::new(),
+            streams: HashMap::default(),
             agenda: BTreeMap::new(),
             agenda_number: 0,
             pace: Pace::default(),
-            in_flight: 0,
+            slots: Slots::default(),
             parts: PartToken::default(),
+            is_tight: false,
             is_crowded: false,
             is_stopping: false,
         }
+    }
+
+    /// Says what time of day it is: markers bear it.
+    pub fn time_is(&mut self, time: EventTime) {
+        self.time = time;
     }
 
     /// Takes a chunk for a stream.
@@ -106,16 +124,11 @@ impl Delivery {
 
     /// Takes what is left of a chunk after others of its records went elsewhere.
     pub fn push_part(&mut self, target: &Arc<Target>, chunk: Chunk, now: Instant) {
-        let was_tight = self.is_tight();
         self.push_piece(target, Piece::part(chunk, Arc::clone(&self.parts)), now);
-        if !was_tight && self.is_tight() {
-            // What waits for more would keep others from coming.
-            self.reschedule(now, |stream| stream.backoff.failures() == 0);
-        }
     }
 
-    /// How many parts may come, and of which streams. While there is no room, chunks that may have
-    /// to be split wait before they are.
+    /// How many streams and parts may come. While there is no room, chunks wait outside: those that
+    /// may have to be split before they are.
     #[must_use]
     pub fn room(&self) -> Room<'_> {
         Room::beside(self.parts(), &self.streams, self.settings.limits)
@@ -127,15 +140,29 @@ impl Delivery {
         Arc::strong_count(&self.parts) - 1
     }
 
-    /// Whether parts keep others from coming.
-    fn is_tight(&self) -> bool {
-        self.parts() > 0 && self.room().is_tight()
+    fn push_piece(&mut self, target: &Arc<Target>, piece: Piece, now: Instant) {
+        self.queue(target, piece, now);
+        let was_tight = self.is_tight;
+        self.look_at_room();
+        if self.is_tight && !was_tight {
+            // What waits for more would keep others from coming.
+            self.reschedule(now, |stream| stream.backoff.failures() == 0);
+        }
     }
 
-    fn push_piece(&mut self, target: &Arc<Target>, piece: Piece, now: Instant) {
+    /// Notes whether what is here keeps others from coming; not any more once a quarter is free, so
+    /// that nobody looks through all streams for each that comes.
+    fn look_at_room(&mut self) {
+        let room = self.room();
+        let (is_tight, is_wide) = (room.is_tight(), room.is_wide(self.settings.limits));
+        self.is_tight = is_tight || (self.is_tight && !is_wide);
+    }
+
+    fn queue(&mut self, target: &Arc<Target>, piece: Piece, now: Instant) {
         let stream = match self.streams.get_mut(target) {
             Some(stream) => stream,
             None => {
+                self.slots.see(target);
                 let stream = Stream::new(Arc::clone(target));
                 self.streams.entry(Arc::clone(target)).or_insert(stream)
             }
@@ -167,112 +194,81 @@ impl Delivery {
     /// The next batch to send now; `None`: nothing is due, or enough is on its way.
     pub fn next_batch(&mut self, now: Instant) -> Option<Batch> {
         loop {
-            if self.in_flight >= IN_FLIGHT_MAX || self.pace.next().is_some_and(|next| next > now) {
+            if self.slots.is_full() || self.pace.next().is_some_and(|next| next > now) {
                 return None;
             }
-            let entry = self.agenda.first_entry().filter(|entry| entry.key().0 <= now)?;
-            let target = entry.remove();
-            let stream = self.streams.get_mut(&target)?;
-            stream.agenda = None;
-            let mut filled = Filled::default();
-            let batch = stream.fill(&mut self.writer, &mut filled, now);
-            self.counters.oversized_records.add(filled.oversized);
-            match batch {
-                Some(batch) => {
-                    stream.is_in_flight = true;
-                    self.in_flight += 1;
-                    self.pace.sent(now);
-                    self.counters.requests.add(1);
-                    return Some(batch);
-                }
-                None => self.rest(&target, now),
+            let Some(place) = self.next_place().filter(|(due, _)| *due <= now) else {
+                return self.next_marker(now);
+            };
+            let target = self.agenda.remove(&place)?;
+            if let Some(batch) = self.fill(&target, now) {
+                return Some(batch);
             }
+            self.rest(&target, now);
         }
+    }
+
+    /// The first in the agenda that there is a place for. There are at most as many as there may be
+    /// streams.
+    fn next_place(&self) -> Option<(Instant, u64)> {
+        let mut agenda = self.agenda.iter();
+        if !self.slots.is_choosy() {
+            return agenda.next().map(|(place, _)| *place);
+        }
+        let is_failing = |target| self.streams.get(target).is_some_and(Stream::is_failing);
+        let free = agenda.find(|(_, target)| self.slots.is_free_for(target, is_failing(*target)));
+        free.map(|(place, _)| *place)
+    }
+
+    /// A batch of nothing but markers, of a stream that has no other.
+    fn next_marker(&mut self, now: Instant) -> Option<Batch> {
+        let target = self.markers.next_alone(now, |target| {
+            self.streams.contains_key(target) || !self.slots.is_free_for(target, false)
+        })?;
+        self.streams.insert(Arc::clone(&target), Stream::new(Arc::clone(&target)));
+        let batch = self.fill(&target, now);
+        if batch.is_none() {
+            self.rest(&target, now);
+        }
+        batch
+    }
+
+    /// Fills a batch of the stream, which is on its way then.
+    fn fill(&mut self, target: &Arc<Target>, now: Instant) -> Option<Batch> {
+        let stream = self.streams.get_mut(target)?;
+        stream.agenda = None;
+        let told = Told { mishaps: self.markers.take(target, now), time: self.time };
+        let mut filled = Filled::default();
+        let batch = stream.fill(&mut self.writer, told, &mut filled, now);
+        self.counters.oversized_records.add(filled.oversized);
+        filled.mishaps.join(filled.untold);
+        stream.is_in_flight = batch.is_some();
+        let is_failing = stream.is_failing();
+        self.markers.note(target, filled.mishaps, now);
+        if batch.is_some() {
+            self.slots.take(Arc::clone(target), is_failing);
+            self.pace.sent(now);
+            self.counters.requests.add(1);
+        }
+        batch
     }
 
     /// When [`Delivery::next_batch`] is worth asking again; `None`: after the next push or answer.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
-        if self.in_flight >= IN_FLIGHT_MAX {
+        if self.slots.is_full() {
             return None;
         }
-        let ((due, _), _) = self.agenda.first_key_value()?;
-        Some(self.pace.next().map_or(*due, |next| next.max(*due)))
-    }
-
-    /// The service took the batch, but for what it says it rejected.
-    pub fn accepted(&mut self, batch: Batch, put: &Put, now: Instant) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.pace.passed();
-        self.counters.bytes.add(batch.sealed.body.len() as u64);
-        if let Some(line) = self.incident.over(now) {
-            tracing::info!("{line}");
-        }
-        settle(&batch.target, &batch.sealed.records, batch.pieces, put);
-        if let Some(stream) = self.streams.get_mut(&batch.target) {
-            stream.is_in_flight = false;
-            stream.accepted();
-        }
-        self.rest(&batch.target, now);
-    }
-
-    /// The batch was not taken. `needs_room`: readers wait for memory.
-    pub fn failed(&mut self, batch: Batch, error: &SendError, needs_room: bool, now: Instant) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.incident.begin(now);
-        self.count_failure(&batch, error);
-        let Batch { target, sealed, pieces, sent } = batch;
-        let Some(stream) = self.streams.get_mut(&target) else { return drop_all(pieces) };
-        stream.is_in_flight = false;
-        let wait = match error.class {
-            Class::Throttled => {
-                self.pace.throttled(sent, now, error.retry_after, &mut self.chance);
-                if self.is_stopping {
-                    self.pace.limit(now, BACKOFF_STOPPING_MAX);
-                }
-                Duration::ZERO
-            }
-            Class::Invalid | Class::TooLarge => {
-                if !stream.halve(sealed.records.len()) {
-                    self.counters.errors.add(1);
-                    tracing::error!("{}: one event refused for good: {error}", self.counters.name);
-                    give_up(pieces, Reason::Refused);
-                    return self.rest(&target, now);
-                }
-                Duration::ZERO
-            }
-            Class::Transient
-            | Class::NotFound
-            | Class::Credentials
-            | Class::AccessDenied
-            | Class::Clock
-            | Class::AlreadyExists => stream.backoff.fail(&mut self.chance),
-        };
-        let (limit, failures) = (self.settings.retry_limit, stream.backoff.failures());
-        if is_exhausted(limit, failures) {
-            // Also where the batch is kept: a health check must tell of a service that stays away.
-            self.counters.retries_failed.add(1);
-        }
-        if gives_up(limit, failures, needs_room) {
-            give_up(pieces, Reason::RetriesExhausted);
-            return self.rest(&target, now);
-        }
-        let kept: u64 = pieces.iter().map(|piece| piece.permit.receipt.records()).sum();
-        self.counters.retries.add(1);
-        self.counters.retried_records.add(kept);
-        stream.put_back(pieces);
-        if let Some(line) = self.incident.goes_on(&target, error, kept, now) {
-            tracing::warn!("{line}");
-        }
-        let most = if self.is_stopping { BACKOFF_STOPPING_MAX } else { Duration::MAX };
-        let due = now.checked_add(wait.min(most)).unwrap_or(now);
-        self.schedule(&target, due);
+        let due = self.next_place().map(|(due, _)| due);
+        let due = [due, self.markers.wake_at()].into_iter().flatten().min()?;
+        Some(self.pace.next().map_or(due, |next| next.max(due)))
     }
 
     /// From now on nothing waits for more to come.
     pub fn stop(&mut self, now: Instant) {
         self.is_stopping = true;
         self.pace.limit(now, BACKOFF_STOPPING_MAX);
+        self.markers.stop(now);
         self.reschedule(now, |_| true);
     }
 
@@ -285,21 +281,7 @@ impl Delivery {
     /// Whether nothing waits and nothing is on its way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.in_flight == 0 && self.agenda.is_empty()
-    }
-
-    /// Ends with what is left: the time to stop is up.
-    pub fn abandon(&mut self) {
-        for stream in self.streams.values_mut() {
-            give_up(stream.drain(), Reason::Stopped);
-        }
-        self.agenda.clear();
-    }
-
-    /// A batch that was on its way when the time was up: its fate is unknown.
-    pub fn abandon_batch(&mut self, batch: Batch) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        give_up(batch.pieces, Reason::Stopped);
+        self.slots.is_empty() && self.agenda.is_empty() && self.markers.is_empty()
     }
 
     /// Looks anew when those streams are due that the test picks.
@@ -313,19 +295,10 @@ impl Delivery {
         }
     }
 
-    fn count_failure(&self, batch: &Batch, error: &SendError) {
-        if error.class == Class::Throttled {
-            self.counters.throttled.add(1);
-        }
-        if error.is_ambiguous {
-            self.counters.ambiguous_records.add(batch.records());
-        }
-    }
-
     /// When a stream's next batch is due.
     fn due(&self, target: &Arc<Target>, now: Instant) -> Instant {
         let Some(stream) = self.streams.get(target) else { return now };
-        if self.is_stopping || self.is_tight() || (self.is_crowded && stream.is_full()) {
+        if self.is_stopping || self.is_tight || (self.is_crowded && stream.is_full()) {
             return now;
         }
         let oldest = stream.oldest().unwrap_or(now);
@@ -349,9 +322,11 @@ impl Delivery {
 
     /// After an answer: what waited behind the batch is due, or the stream is forgotten.
     fn rest(&mut self, target: &Arc<Target>, now: Instant) {
+        self.look_at_room();
         match self.streams.get(target) {
             Some(stream) if stream.is_empty() && !stream.is_in_flight => {
                 self.streams.remove(target);
+                self.markers.left_alone(target, now);
             }
             Some(_) => {
                 let due = self.due(target, now);
@@ -362,5 +337,9 @@ impl Delivery {
     }
 }
 
+#[cfg(test)]
+mod fairness_tests;
+#[cfg(test)]
+mod marker_tests;
 #[cfg(test)]
 mod tests;

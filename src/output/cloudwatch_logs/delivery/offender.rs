@@ -1,15 +1,16 @@
-//! A stream whose retries are used up makes room for others when memory is short.
-//!
-//! A failed batch is given up when it fails and room is needed; here, what waits for its next attempt
-//! while other outputs need the room. Pure.
+//! A stream whose retries are used up makes room for others when memory is short: of these the one that
+//! holds most, and in it what is oldest. A container that floods is why room is needed; the few lines of
+//! another beside it would not give any. Pure.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Delivery, Target, give_up, is_exhausted};
+use super::{Delivery, Target};
 use crate::ledger::Reason;
 use crate::output::cloudwatch_logs::limits::BATCH_BYTES_MAX;
 use crate::output::cloudwatch_logs::stream::Stream;
+use crate::output::retry::is_exhausted;
 
 /// How often what others hold too is given up.
 const SHARED_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,18 +22,16 @@ impl Delivery {
         self.incident.since().is_some() && self.streams.values().any(|stream| self.may_lose(stream))
     }
 
-    /// Memory is short: gives up what a batch of the stream holds that has waited longest. `false`:
-    /// no stream has used its retries up.
+    /// Room is needed: gives up what a batch holds of the oldest of the stream that holds most.
+    /// `false`: no stream has used its retries up.
     pub fn make_room(&mut self, now: Instant) -> bool {
         if self.incident.since().is_none() {
             return false;
         }
         let waiting = self.streams.iter().filter(|(_, stream)| self.may_lose(stream));
-        let waiting = waiting.filter_map(|(target, stream)| Some((stream.oldest()?, target)));
-        let Some(target) = waiting.min_by_key(|(oldest, _)| *oldest).map(|(_, target)| target)
-        else {
-            return false;
-        };
+        let most =
+            waiting.max_by_key(|(_, stream)| (stream.waiting_bytes(), Reverse(stream.oldest())));
+        let Some((target, _)) = most else { return false };
         let target = Arc::clone(target);
         // What others hold too makes no room by itself, but outputs that fail must not wait for each
         // other.
@@ -55,9 +54,9 @@ impl Delivery {
                 self.counters.name
             );
         }
-        give_up(pieces, Reason::RetriesExhausted);
+        self.give_up(&target, pieces, Reason::RetriesExhausted, now);
         if self.streams.get(&target).is_some_and(Stream::is_empty) {
-            self.rest_empty(&target);
+            self.rest_empty(&target, now);
         }
         true
     }
@@ -69,13 +68,14 @@ impl Delivery {
 
     /// Takes a stream of which nothing waits out of the agenda, and forgets it if nothing of it is
     /// on its way.
-    fn rest_empty(&mut self, target: &Arc<Target>) {
+    fn rest_empty(&mut self, target: &Arc<Target>, now: Instant) {
         let Some(stream) = self.streams.get_mut(target) else { return };
         if let Some(place) = stream.agenda.take() {
             self.agenda.remove(&place);
         }
         if !stream.is_in_flight {
             self.streams.remove(target);
+            self.markers.left_alone(target, now);
         }
     }
 }

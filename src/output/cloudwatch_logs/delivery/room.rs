@@ -1,27 +1,44 @@
-//! How many parts of chunks that were split by target may wait, and in how many streams.
+//! In how many streams chunks may wait, and how many parts of those that were split by target.
 //!
-//! Chunks are paid for by the memory budget, what is made of them here is not: so it is bounded.
-//! Pure. Must not know how chunks are split.
+//! Chunks are paid for by the memory budget, what is made of them here is not: so it is bounded. While
+//! there is no room everything that waits is due, and what came first goes first: the streams that
+//! were used least lately make room. Pure. Must not know how chunks are split.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::hash::HashMap;
+
+use super::super::piece::Piece;
 use super::super::stream::Stream;
 use super::super::target::Target;
 
 /// Most parts of chunks that were split by target. Each costs some 400 bytes that no budget counts,
 /// so that all of them take less than 7 MB.
 pub const PARTS_MAX: usize = 16_384;
-/// Most streams that such parts may wait in. Each costs up to 2 KB with its names, so that all of
-/// them take at most 4 MB.
+/// Most streams at once, however many tags or names there are. Each costs up to `STREAM_BYTES_MAX`
+/// and its names, nearly always less than 1 KB together, so that all of them take some 2 MB, and with
+/// the longest names that the service takes 7 MB.
 pub const STREAMS_MAX: usize = 2_048;
+/// Most bytes of a stream with one piece, without its names: its places in the table and in the agenda,
+/// each twice for what they have free, the piece, and the target.
+const STREAM_BYTES_MAX: usize = 1_024;
+
+const _: () = assert!(
+    2 * size_of::<(Arc<Target>, Stream)>()
+        + 2 * size_of::<((Instant, u64), Arc<Target>)>()
+        + size_of::<Piece>()
+        + size_of::<Target>()
+        + 2 * size_of::<usize>()
+        <= STREAM_BYTES_MAX
+);
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Parts of chunks.
     pub parts: usize,
-    /// Streams in which they wait.
+    /// Streams in which they and whole chunks wait.
     pub streams: usize,
 }
 
@@ -31,7 +48,7 @@ impl Default for Limits {
     }
 }
 
-/// Room for parts of chunks.
+/// Room for chunks and their parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Room<'a> {
     parts: usize,
@@ -53,9 +70,20 @@ impl<'a> Room<'a> {
         }
     }
 
+    /// Whether a chunk may come that goes to one stream, whichever that is.
+    #[must_use]
+    pub fn has_stream(&self) -> bool {
+        self.streams > 0
+    }
+
     /// Whether nothing new can come: no part, or no stream.
     pub(super) fn is_tight(&self) -> bool {
         self.parts == 0 || self.streams == 0
+    }
+
+    /// Whether a quarter of both is free.
+    pub(super) fn is_wide(&self, limits: Limits) -> bool {
+        self.parts >= limits.parts / 4 && self.streams >= limits.streams / 4
     }
 
     /// Whether there is any.

@@ -2,51 +2,86 @@
 //!
 //! Pure. Must not know streams or when anything is sent.
 
+use std::ops::Range;
+
 use crate::ledger::Reason;
+use crate::record::time::EventTime;
 
+use super::super::mishap::{Extent, Mishap, Mishaps};
 use super::super::piece::Piece;
-use super::super::sender::Put;
-use super::super::target::Target;
+use super::super::sender::{Put, RejectedCounts};
+use super::super::stream::Batch;
 
-/// Maps what the service rejected back to the records, and counts the others as delivered.
-pub(super) fn settle(target: &Target, records: &[u32], pieces: Vec<Piece>, put: &Put) {
-    // Too old come first, then the expired; too new come last.
-    let counts = put.rejected.counts(records.len());
-    let (too_old, after) = records.split_at_checked(counts.too_old).unwrap_or_default();
-    let (expired, after) = after.split_at_checked(counts.expired).unwrap_or_default();
-    let too_new = after.get(after.len().saturating_sub(counts.too_new)..).unwrap_or_default();
-    let sum = |records: &[u32]| records.iter().copied().map(u64::from).sum::<u64>();
-    let mut outcomes = [
-        (Reason::TooOld, sum(too_old)),
-        (Reason::Expired, sum(expired)),
-        (Reason::TooNew, sum(too_new)),
-    ];
-    for (reason, count) in outcomes.iter().filter(|(_, count)| *count > 0) {
+/// Maps what the service rejected back to the records, and counts the others as delivered. Gives what
+/// became of those that it rejected.
+pub(super) fn settle(batch: Batch, put: &Put) -> Mishaps {
+    let counts = put.rejected.counts(batch.sealed.records.len());
+    if counts.total() == 0 {
+        batch.pieces.into_iter().for_each(delivered);
+        return Mishaps::default();
+    }
+    let mut rejected = rejected(&batch, counts);
+    let mut mishaps = Mishaps::default();
+    for (reason, extent) in rejected.iter().filter(|(_, extent)| extent.records > 0) {
         tracing::error!(
-            "{target}: {count} events rejected by CloudWatch Logs: {}",
+            "{}: {} events rejected by CloudWatch Logs: {}",
+            batch.target,
+            extent.records,
             reason.as_str()
         );
+        mishaps.add(Mishap::Dropped(*reason), *extent);
     }
-    for mut piece in pieces {
+    for mut piece in batch.pieces {
+        piece.ended();
         let receipt = &mut piece.permit.receipt;
-        for (reason, left) in &mut outcomes {
-            let here = receipt.records().min(*left);
+        for (reason, left) in &mut rejected {
+            let here = receipt.records().min(left.records);
             receipt.dropped(here, *reason);
-            *left -= here;
+            left.records -= here;
         }
-        receipt.delivered(receipt.records());
+        delivered(piece);
     }
+    mishaps
 }
 
-pub(super) fn give_up(pieces: impl IntoIterator<Item = Piece>, reason: Reason) {
-    for mut piece in pieces {
-        let records = piece.permit.receipt.records();
-        piece.permit.receipt.dropped(records, reason);
-    }
+fn delivered(mut piece: Piece) {
+    piece.ended();
+    let receipt = &mut piece.permit.receipt;
+    receipt.delivered(receipt.records());
+}
+
+/// The records that were rejected, by reason, and their times.
+fn rejected(batch: &Batch, counts: RejectedCounts) -> [(Reason, Extent); 3] {
+    let records = &batch.sealed.records;
+    // The body has its events by time, as the service counts them: in whole milliseconds.
+    let markers = std::iter::repeat_n(batch.told_at, batch.told.len());
+    let mut times: Vec<EventTime> =
+        markers.chain(batch.pieces.iter().flat_map(Piece::times)).collect();
+    times.sort_by_key(|time| time.as_millis().max(0));
+    let extent = |events: Range<usize>| {
+        let owed = records.get(events.clone()).unwrap_or_default().iter();
+        let times = times.get(events).unwrap_or_default();
+        Extent {
+            records: owed.copied().map(u64::from).sum(),
+            from: times.first().copied().unwrap_or_default(),
+            to: times.last().copied().unwrap_or_default(),
+        }
+    };
+    // Too old come first, then the expired; too new come last.
+    let expired_end = counts.too_old.saturating_add(counts.expired);
+    let too_new_start = records.len().saturating_sub(counts.too_new);
+    [
+        (Reason::TooOld, extent(0..counts.too_old)),
+        (Reason::Expired, extent(counts.too_old..expired_end)),
+        (Reason::TooNew, extent(too_new_start..records.len())),
+    ]
 }
 
 /// A stream with a batch on its way is never forgotten, so this has nothing to do; if it had, the
 /// ledger would say so.
 pub(super) fn drop_all(pieces: Vec<Piece>) {
-    give_up(pieces, Reason::Lost);
+    for mut piece in pieces {
+        let records = piece.permit.receipt.records();
+        piece.permit.receipt.dropped(records, Reason::Lost);
+    }
 }

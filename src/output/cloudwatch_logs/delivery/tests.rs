@@ -7,45 +7,53 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::ledger::{Account, Mark, Marked, Permit, Share};
+use crate::chunk::Storage;
+use crate::ledger::{Account, Mark, Marked, Permit, Reason, Share};
 use crate::output::cloudwatch_logs::message::Dialect;
-use crate::output::cloudwatch_logs::sender::Rejected;
+use crate::output::cloudwatch_logs::sender::{Class, Put, Rejected, SendError};
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::{SharedField, SharedFields};
 use crate::record::msgpack::Writer;
 use crate::record::time::EventTime;
 
-const FLUSH: Duration = Duration::from_secs(1);
+pub(super) const FLUSH: Duration = Duration::from_secs(1);
 
-struct Bench {
-    delivery: Delivery,
-    counters: Arc<OutputCounters>,
-    now: Instant,
+pub(super) struct Bench {
+    pub(super) delivery: Delivery,
+    pub(super) counters: Arc<OutputCounters>,
+    pub(super) now: Instant,
 }
 
-fn settings(retry_limit: RetryLimit, log_key: Option<&str>) -> Settings {
+pub(super) fn settings(retry_limit: RetryLimit, log_key: Option<&str>) -> Settings {
     let messages = Messages { log_key: log_key.map(str::to_owned), ..Messages::default() };
-    Settings { flush: FLUSH, retry_limit, messages, limits: Limits::default(), seed: 7 }
+    Settings {
+        flush: FLUSH,
+        retry_limit,
+        messages,
+        limits: Limits::default(),
+        loss_markers: false,
+        seed: 7,
+    }
 }
 
-fn bench(retry_limit: RetryLimit) -> Bench {
+pub(super) fn bench(retry_limit: RetryLimit) -> Bench {
     let counters = Arc::new(OutputCounters::new("out"));
     let delivery = Delivery::new(settings(retry_limit, None), Arc::clone(&counters));
     Bench { delivery, counters, now: crate::clock::now() }
 }
 
-fn target(stream: usize) -> Arc<Target> {
+pub(super) fn target(stream: usize) -> Arc<Target> {
     Arc::new(Target::new("g", &format!("s{stream}")))
 }
 
 impl Bench {
     /// Pushes records numbered from `first` on.
-    fn push(&mut self, stream: usize, first: u64, count: u64) {
+    pub(super) fn push(&mut self, stream: usize, first: u64, count: u64) {
         let chunk = self.chunk(first, count, 0);
         self.delivery.push(&target(stream), chunk, self.now);
     }
 
-    fn chunk(&self, first: u64, count: u64, padding: usize) -> Chunk {
+    pub(super) fn chunk(&self, first: u64, count: u64, padding: usize) -> Chunk {
         let (mut data, mut entries) = (Vec::new(), Vec::new());
         for number in first..first + count {
             let start = u32::try_from(data.len()).expect("small");
@@ -65,30 +73,35 @@ impl Bench {
             shared: SharedFields::default(),
             input: 0,
             rewrites: 0,
+            storage: Storage::Memory,
             arrived: self.now,
             permit: Permit::new(self.counters.account.receive(count), Share::empty()),
         }
     }
 
     /// The next batch, if need be after its time has come.
-    fn batch(&mut self) -> Batch {
+    pub(super) fn batch(&mut self) -> Batch {
         if let Some(wake_at) = self.delivery.wake_at() {
             self.now = self.now.max(wake_at);
         }
         self.delivery.next_batch(self.now).expect("a batch is due")
     }
 
-    fn fail(&mut self, batch: Batch, class: Class, needs_room: bool) {
+    pub(super) fn fail(&mut self, batch: Batch, class: Class, needs_room: bool) {
         let error = error(class, false);
         self.delivery.failed(batch, &error, needs_room, self.now);
     }
 
-    fn accept(&mut self, batch: Batch) {
+    pub(super) fn abandon(&mut self) {
+        self.delivery.abandon().into_iter().for_each(|chunk| chunk.dropped(Reason::Stopped));
+    }
+
+    pub(super) fn accept(&mut self, batch: Batch) {
         self.delivery.accepted(batch, &Put::default(), self.now);
     }
 }
 
-fn error(class: Class, is_ambiguous: bool) -> SendError {
+pub(super) fn error(class: Class, is_ambiguous: bool) -> SendError {
     SendError {
         class,
         code: "Code".to_owned(),
@@ -166,7 +179,7 @@ fn a_full_batch_is_due_at_once_where_memory_is_used_to_more_than_half() {
         let batch = bench.delivery.next_batch(bench.now).expect("full");
         bench.accept(batch);
     }
-    bench.delivery.abandon();
+    bench.abandon();
 }
 
 #[test]
@@ -204,7 +217,7 @@ fn parts_of_as_many_streams_as_there_may_be_are_due_at_once() {
     let batch = bench.delivery.next_batch(bench.now).expect("due");
     bench.accept(batch);
     assert!(bench.delivery.room().takes(&target(STREAMS_MAX)));
-    bench.delivery.abandon();
+    bench.abandon();
 }
 
 #[test]
@@ -220,18 +233,47 @@ fn there_is_no_room_for_more_parts_than_the_most() {
     bench.delivery.push_part(&target(0), part, bench.now);
     assert!(!bench.delivery.room().is_any());
     assert_eq!(bench.delivery.wake_at(), Some(bench.now));
-    bench.delivery.abandon();
+    bench.abandon();
     assert_eq!(bench.delivery.parts(), 0);
 }
 
 #[test]
-fn streams_of_whole_chunks_may_be_more_than_those_of_parts() {
+fn streams_of_whole_chunks_are_as_few_as_those_of_parts_and_the_oldest_make_room() {
     let mut bench = bench(RetryLimit::Unlimited);
-    for stream in 0..=STREAMS_MAX {
+    for stream in 1..STREAMS_MAX {
         bench.push(stream, 0, 1);
     }
     assert_eq!(bench.delivery.wake_at(), Some(bench.now + FLUSH), "they wait for their time");
-    bench.delivery.abandon();
+    assert!(bench.delivery.room().has_stream());
+    bench.push(0, 0, 1);
+    assert!(!bench.delivery.room().has_stream());
+    assert_eq!(bench.delivery.wake_at(), Some(bench.now), "all are due");
+    for stream in 1..9 {
+        let batch = bench.delivery.next_batch(bench.now).expect("due");
+        assert!(!bench.delivery.room().has_stream() || stream > 1);
+        bench.accept(batch);
+        assert!(bench.delivery.room().has_stream());
+    }
+    bench.abandon();
+}
+
+/// The shell takes a chunk while there is room.
+#[test]
+fn a_hundred_thousand_streams_are_never_more_at_once_than_the_most() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    let (mut most, mut next) = (0, 0);
+    while next < 100_000 || !bench.delivery.is_empty() {
+        while next < 100_000 && bench.delivery.room().has_stream() {
+            bench.push(next, 0, 1);
+            next += 1;
+        }
+        most = most.max(bench.delivery.streams.len());
+        let batch = bench.batch();
+        bench.accept(batch);
+    }
+    assert_eq!((most, bench.counters.account.balance().delivered), (STREAMS_MAX, 100_000));
+    assert!(bench.delivery.streams.is_empty() && bench.delivery.agenda.is_empty());
+    assert!(bench.delivery.streams.capacity() <= 4 * STREAMS_MAX);
 }
 
 #[test]
@@ -330,7 +372,7 @@ fn a_failing_stream_does_not_hold_up_another() {
     bench.delivery.stop(bench.now);
     let other = bench.delivery.next_batch(bench.now).expect("due at once");
     bench.accept(other);
-    bench.delivery.abandon();
+    bench.abandon();
 }
 
 #[test]
@@ -413,9 +455,13 @@ fn what_is_left_when_the_time_is_up_is_counted_as_left() {
     bench.push(0, 0, 3);
     let batch = bench.batch();
     bench.push(0, 3, 2);
-    bench.delivery.abandon_batch(batch);
-    bench.delivery.abandon();
-    assert_eq!(bench.counters.account.balance().dropped_for(Reason::Stopped), 5);
+    bench.push(1, 0, 4);
+    let other = bench.batch();
+    bench.delivery.abandon_batch(batch, true);
+    bench.delivery.abandon_batch(other, false);
+    bench.abandon();
+    assert_eq!(bench.counters.account.balance().dropped_for(Reason::Stopped), 9);
+    assert_eq!(bench.counters.ambiguous_records.get(), 3);
 }
 
 #[test]
@@ -672,7 +718,7 @@ proptest! {
                 _ => {
                     let batch = on_the_way.remove(which % on_the_way.len());
                     match stops {
-                        true => bench.delivery.abandon_batch(batch),
+                        true => bench.delivery.abandon_batch(batch, true),
                         false => bench.fail(batch, Class::Transient, false),
                     }
                 }
@@ -680,12 +726,12 @@ proptest! {
         }
         for batch in on_the_way {
             match stops {
-                true => bench.delivery.abandon_batch(batch),
+                true => bench.delivery.abandon_batch(batch, true),
                 false => bench.accept(batch),
             }
         }
         if stops {
-            bench.delivery.abandon();
+            bench.abandon();
         }
         while !bench.delivery.is_empty() {
             let batch = bench.batch();

@@ -28,6 +28,8 @@ use remembered::Remembered;
 
 /// Most tags whose target is kept; beyond it they are made anew.
 const TARGETS_MAX: usize = 4_096;
+/// Most bytes of these tags and the names made of them.
+const TARGETS_BYTES_MAX: usize = 2_097_152;
 /// Longest tag whose target is kept.
 const TARGET_TAG_BYTES_MAX: usize = 512;
 /// How long events wait for the task's name, before they go where they can be found without it.
@@ -56,6 +58,14 @@ impl Rule {
         match self {
             Self::OfFields(names) => names.reads_records(),
             Self::OfTemplates(names) => names.reads_records(),
+        }
+    }
+
+    /// Whether no two tags have the same target.
+    fn is_of_tag(&self) -> bool {
+        match self {
+            Self::OfFields(names) => names.is_of_tag(),
+            Self::OfTemplates(names) => names.is_of_tag(),
         }
     }
 
@@ -171,6 +181,8 @@ pub struct Naming {
     /// When chunks that need the task stop to wait for it.
     give_up_at: Option<Instant>,
     of_tags: HashMap<Tag, Arc<Target>>,
+    /// Of the tags and names in there.
+    of_tags_bytes: usize,
     of_records: Remembered,
     /// Written anew for each record.
     name: Name,
@@ -196,6 +208,7 @@ impl Naming {
             snapshot,
             give_up_at,
             of_tags: HashMap::new(),
+            of_tags_bytes: 0,
             of_records: Remembered::default(),
             name: Name::default(),
             misses: Misses { counters, uncounted: 0, told: Vec::new() },
@@ -225,6 +238,12 @@ impl Naming {
         self.splits
     }
 
+    /// Whether each tag has a target of its own.
+    #[must_use]
+    pub fn is_of_tag(&self) -> bool {
+        self.rule.is_of_tag()
+    }
+
     /// The target of all records of a tag, for a rule that does not split.
     pub fn of_tag(&mut self, tag: &Tag) -> Arc<Target> {
         if let Some(target) = self.of_tags.get(tag) {
@@ -240,9 +259,12 @@ impl Naming {
         if tag.as_bytes().len() > TARGET_TAG_BYTES_MAX || self.lacks_task() {
             return target;
         }
-        if self.of_tags.len() == TARGETS_MAX {
+        let bytes = tag.as_bytes().len() + target.group.len() + target.stream.len();
+        if self.of_tags.len() == TARGETS_MAX || self.of_tags_bytes + bytes > TARGETS_BYTES_MAX {
             self.of_tags.clear();
+            self.of_tags_bytes = 0;
         }
+        self.of_tags_bytes += bytes;
         self.of_tags.insert(tag.clone(), Arc::clone(&target));
         target
     }

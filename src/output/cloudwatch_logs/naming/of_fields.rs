@@ -36,6 +36,13 @@ impl Names {
         templates.into_iter().flatten().any(|template| template.keys().next().is_some())
     }
 
+    /// What a container's name in the tag is cut to may be the same for two tags.
+    pub(super) fn is_of_tag(&self) -> bool {
+        matches!(self.stream, StreamName::Prefix(_))
+            && self.stream_template.is_none()
+            && !self.reads_records()
+    }
+
     pub(super) fn write(&self, scene: &Scene<'_>, name: &mut Name, misses: &mut Misses) {
         let template = self.group_template.as_ref();
         name.group(|out| {

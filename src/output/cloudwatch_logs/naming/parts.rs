@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::chunk::Chunk;
-use crate::ledger::Reason;
 use crate::record::chunk::{Entries, Entry};
 
 use super::super::target::Target;
@@ -41,9 +40,16 @@ impl From<Chunk> for Unassigned {
 }
 
 impl Unassigned {
-    /// Gives it up.
-    pub fn dropped(self, reason: Reason) {
-        self.chunk.dropped(reason);
+    /// A chunk of what waits.
+    #[must_use]
+    pub fn into_chunk(self) -> Chunk {
+        let Self { mut chunk, from } = self;
+        if from > 0 {
+            let waiting = chunk.entries.entries.get(from..).unwrap_or_default().to_vec();
+            let data = chunk.entries.data.clone();
+            chunk.entries = Arc::new(Entries { data, entries: waiting });
+        }
+        chunk
     }
 
     /// Gives each record the target that `target` says, up to the first whose target `has_room`

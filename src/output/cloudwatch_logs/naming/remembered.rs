@@ -15,6 +15,8 @@ const TARGETS_MAX: usize = 4_096;
 /// Longest names, together, that are remembered: more than two names can have that the service
 /// takes as they are.
 const NAME_BYTES_MAX: usize = 4_096;
+/// Most bytes of names in each generation; those of the targets made of them are as many at most.
+const NAMES_BYTES_MAX: usize = 1_048_576;
 
 /// Targets by the names they were made of, in two generations: when the younger one is full, it
 /// becomes the older one, and what was in that and not used since goes.
@@ -24,6 +26,8 @@ pub(super) struct Remembered {
     last: Option<Arc<Target>>,
     last_name: Name,
     younger: HashMap<Name, Arc<Target>>,
+    /// Of the names in there.
+    younger_bytes: usize,
     older: HashMap<Name, Arc<Target>>,
 }
 
@@ -53,9 +57,12 @@ impl Remembered {
             None => (name.clone(), Arc::new(name.target())),
         };
         if name.bytes() <= NAME_BYTES_MAX {
-            if self.younger.len() == TARGETS_MAX / 2 {
+            let bytes = self.younger_bytes.saturating_add(name.bytes());
+            if self.younger.len() == TARGETS_MAX / 2 || bytes > NAMES_BYTES_MAX {
                 self.older = std::mem::take(&mut self.younger);
+                self.younger_bytes = 0;
             }
+            self.younger_bytes = self.younger_bytes.saturating_add(name.bytes());
             self.younger.insert(name, Arc::clone(&target));
         }
         target
@@ -91,6 +98,19 @@ mod tests {
             assert!(remembered.younger.len() + remembered.older.len() <= TARGETS_MAX);
         }
         assert!(!Arc::ptr_eq(&unused, &remembered.target(&name(1))));
+    }
+
+    #[test]
+    fn long_names_are_fewer() {
+        let mut remembered = Remembered::default();
+        for stream in 0..TARGETS_MAX {
+            let mut long = name(stream);
+            long.stream(|out| out.resize(NAME_BYTES_MAX, b'x'));
+            remembered.target(&long);
+            let names = remembered.younger.keys().chain(remembered.older.keys());
+            assert!(names.map(Name::bytes).sum::<usize>() <= 2 * NAMES_BYTES_MAX);
+        }
+        assert!(!remembered.older.is_empty() && !remembered.younger.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::super::plan::Messages;
 use super::super::sender::Put;
 use super::of_fields::GROUP_WITHOUT_TASK;
 use super::*;
+use crate::chunk::Storage;
 use crate::chunk::fixture::{chunk, lines};
 use crate::ledger::{Permit, Reason, Share};
 use crate::option::RetryLimit;
@@ -99,6 +100,19 @@ fn a_prefix_is_followed_by_the_tag() {
     assert!(!bench.naming.is_waiting(bench.now));
     assert_eq!(bench.naming.gives_up_at(), None);
     assert_eq!(bench.target("app-firelens-1"), pair("g", "p-app-firelens-1"));
+}
+
+#[test]
+fn the_targets_of_tags_are_kept_up_to_their_bytes() {
+    let mut bench = bench(fixed(), false);
+    for tag in 0..TARGETS_MAX {
+        bench.target(&format!("{tag}{}", "x".repeat(TARGET_TAG_BYTES_MAX - 8)));
+        let kept = bench.naming.of_tags.iter();
+        let bytes = kept.map(|(tag, target)| tag.as_bytes().len() + 1 + target.stream.len());
+        assert!(bytes.sum::<usize>() == bench.naming.of_tags_bytes);
+        assert!(bench.naming.of_tags_bytes <= TARGETS_BYTES_MAX);
+    }
+    assert!(bench.naming.of_tags.len() < TARGETS_MAX);
 }
 
 #[test]
@@ -244,7 +258,7 @@ fn what_finds_no_room_waits_behind_what_did_and_is_not_copied() {
 }
 
 #[test]
-fn what_waits_for_room_can_be_given_up() {
+fn what_waits_for_room_becomes_a_chunk_of_its_own() {
     let mut bench = bench(of_s(), false);
     let account = Arc::clone(&bench.counters.account);
     let chunk = chunk(&account, "t", &[&[("s", "a")], &[("s", "b")], &[("s", "b")]]);
@@ -252,6 +266,8 @@ fn what_waits_for_room_can_be_given_up() {
         panic!("everything found room")
     };
     parts.into_iter().for_each(|(_, part)| part.delivered());
+    let rest = rest.into_chunk();
+    assert_eq!(rest.entries.len(), 2);
     rest.dropped(Reason::Stopped);
     let balance = account.balance();
     assert_eq!((balance.delivered, balance.dropped_for(Reason::Stopped)), (1, 2));
@@ -329,6 +345,7 @@ fn packed(
         shared: shared.clone(),
         input: 0,
         rewrites: 0,
+        storage: Storage::Memory,
         arrived: now,
         permit: Permit::new(account.receive(records.len() as u64), Share::empty()),
     }
@@ -347,6 +364,7 @@ fn delivered(
         retry_limit: RetryLimit::Unlimited,
         messages: Messages::default(),
         limits: Limits::default(),
+        loss_markers: false,
         seed: 7,
     };
     let mut delivery = Delivery::new(settings, Arc::clone(&bench.counters));

@@ -11,9 +11,9 @@ use aws_sdk_cloudwatchlogs::operation::RequestId;
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::Sender;
 use super::call::Call;
 use super::error::{Class, SendError};
+use super::{Sender, Way};
 
 /// Whether a log group is ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,12 +31,21 @@ impl Sender {
     ///
     /// [`SendError`]; [`Class::NotFound`] means that the log group is missing.
     pub async fn create_stream(&self, group: &str, stream: &str) -> Result<(), SendError> {
-        let (client, generation) = self.shared.client();
-        let call = Call::new(self.shared.user_agent());
+        #[cfg_attr(
+            not(test),
+            expect(clippy::infallible_destructuring_match, reason = "tests have one more")
+        )]
+        let shared = match &self.way {
+            Way::Sdk(shared) => shared,
+            #[cfg(test)]
+            Way::Simulated(line) => return line.create_stream(group, stream).await,
+        };
+        let (client, generation) = shared.client();
+        let call = Call::new(shared.user_agent());
         let request = client.create_log_stream().log_group_name(group).log_stream_name(stream);
         let sending = request.customize().interceptor(call.clone()).send();
         let answer = read(Box::pin(sending).await, &call);
-        self.shared.check(existing(answer).map(drop), generation).await
+        shared.check(existing(answer).map(drop), generation).await
     }
 
     /// Makes a log group of the class (`STANDARD` where it is `None`) with the tags.
@@ -50,8 +59,17 @@ impl Sender {
         class: Option<&str>,
         tags: &BTreeMap<String, String>,
     ) -> Result<Created, SendError> {
-        let (client, generation) = self.shared.client();
-        let call = Call::new(self.shared.user_agent());
+        #[cfg_attr(
+            not(test),
+            expect(clippy::infallible_destructuring_match, reason = "tests have one more")
+        )]
+        let shared = match &self.way {
+            Way::Sdk(shared) => shared,
+            #[cfg(test)]
+            Way::Simulated(line) => return line.create_group(group).await,
+        };
+        let (client, generation) = shared.client();
+        let call = Call::new(shared.user_agent());
         // The service knows the classes; the SDK's list may be older than a class.
         let class = class.map(LogGroupClass::from);
         let tags = tags.iter().map(|(key, value)| (key.clone(), value.clone()));
@@ -63,7 +81,7 @@ impl Sender {
             .set_tags((!tags.is_empty()).then_some(tags));
         let sending = request.customize().interceptor(call.clone()).send();
         let answer = read(Box::pin(sending).await, &call);
-        self.shared.check(existing(answer), generation).await
+        shared.check(existing(answer), generation).await
     }
 
     /// Sets for how many days the log group keeps its events.
@@ -72,12 +90,21 @@ impl Sender {
     ///
     /// [`SendError`]; [`Class::Invalid`] where the service does not offer this number of days.
     pub async fn put_retention(&self, group: &str, days: i32) -> Result<(), SendError> {
-        let (client, generation) = self.shared.client();
-        let call = Call::new(self.shared.user_agent());
+        #[cfg_attr(
+            not(test),
+            expect(clippy::infallible_destructuring_match, reason = "tests have one more")
+        )]
+        let shared = match &self.way {
+            Way::Sdk(shared) => shared,
+            #[cfg(test)]
+            Way::Simulated(line) => return line.put_retention(group).await,
+        };
+        let (client, generation) = shared.client();
+        let call = Call::new(shared.user_agent());
         let request = client.put_retention_policy().log_group_name(group).retention_in_days(days);
         let sending = request.customize().interceptor(call.clone()).send();
         let answer = read(Box::pin(sending).await, &call);
-        self.shared.check(answer, generation).await
+        shared.check(answer, generation).await
     }
 }
 
@@ -89,11 +116,11 @@ where
     match answer {
         Ok(output) if output.request_id().is_none() => Err(SendError::no_request_id(None)),
         Ok(_output) => Ok(()),
-        Err(error) => Err(SendError::from_sdk(&error, &call.progress())),
+        Err(error) => Err(SendError::from_sdk(&error, call)),
     }
 }
 
-fn existing(answer: Result<(), SendError>) -> Result<Created, SendError> {
+pub(super) fn existing(answer: Result<(), SendError>) -> Result<Created, SendError> {
     match answer {
         Ok(()) => Ok(Created::New),
         Err(error) if error.class == Class::AlreadyExists => Ok(Created::Existed),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::call::Progress;
+use super::call::{Call, Progress};
 
 /// Most bytes of a message or code that are kept: a server may answer anything.
 const TEXT_BYTES_MAX: usize = 1_024;
@@ -139,7 +139,7 @@ fn classify_status(status: u16) -> Class {
 }
 
 /// Refines a class by what only the message tells.
-fn refine(class: Class, message: &str) -> Class {
+pub(super) fn refine(class: Class, message: &str) -> Class {
     let is_skewed = || {
         message.contains("Signature expired")
             || message.contains("Signature not yet current")
@@ -186,8 +186,8 @@ impl SendError {
         }
     }
 
-    /// Reads what the SDK says; `progress` tells how far the request had come.
-    pub(super) fn from_sdk<E>(error: &SdkError<E, HttpResponse>, progress: &Progress) -> Self
+    /// Reads what the SDK says; the call tells how far the request had come.
+    pub(super) fn from_sdk<E>(error: &SdkError<E, HttpResponse>, call: &Call) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -206,13 +206,13 @@ impl SendError {
                     retry_after: retry_after(answer),
                 }
             }
-            SdkError::TimeoutError(_) => Self::unanswered(codes::TIMEOUT, error, progress),
+            SdkError::TimeoutError(_) => Self::unanswered(codes::TIMEOUT, error, call),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                Self::unanswered(codes::TIMEOUT, error, progress)
+                Self::unanswered(codes::TIMEOUT, error, call)
             }
             // `_` is what a later SDK may add: nothing is known about it, so try again.
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) | _ => {
-                Self::unanswered(codes::CONNECTION, error, progress)
+                Self::unanswered(codes::CONNECTION, error, call)
             }
         }
     }
@@ -234,31 +234,28 @@ impl SendError {
         }
     }
 
-    fn unanswered<E>(code: &str, error: &SdkError<E, HttpResponse>, progress: &Progress) -> Self
+    fn unanswered<E>(code: &str, error: &SdkError<E, HttpResponse>, call: &Call) -> Self
     where
         E: Error + 'static,
     {
-        let (class, code, is_ambiguous) = match progress {
-            Progress::Identifying => (Class::Credentials, codes::CREDENTIALS, false),
-            Progress::Connecting if code == codes::CONNECTION => {
-                (Class::Transient, codes::CONNECT, false)
-            }
-            Progress::Connecting => (Class::Transient, code, false),
-            Progress::Connected => (Class::Transient, code, true),
+        let (class, code) = match call.progress() {
+            Progress::Identifying => (Class::Credentials, codes::CREDENTIALS),
+            Progress::Connecting if code == codes::CONNECTION => (Class::Transient, codes::CONNECT),
+            Progress::Connecting | Progress::Connected => (Class::Transient, code),
         };
         Self {
             class,
             code: code.to_owned(),
             message: chain(error),
             status: None,
-            is_ambiguous,
+            is_ambiguous: call.is_written(),
             retry_after: None,
         }
     }
 }
 
 /// A gateway that lost the service may have passed the request on before.
-fn is_gateway(status: u16) -> bool {
+pub(super) fn is_gateway(status: u16) -> bool {
     matches!(status, STATUS_BAD_GATEWAY | STATUS_GATEWAY_TIMEOUT)
 }
 

@@ -15,9 +15,12 @@ mod credentials;
 mod error;
 mod identity;
 mod put;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod transport;
 mod unverified;
 
+pub use call::Written;
 pub use client::{ConnectError, Keys, Settings};
 pub use create::Created;
 pub use error::{Class, SendError, classify, codes};
@@ -27,7 +30,17 @@ pub use put::{Encoding, Put, Rejected, RejectedCounts};
 /// A client of one endpoint with one identity. Clones share connections and credentials.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    shared: Arc<client::Shared>,
+    way: Way,
+}
+
+/// How calls reach the service.
+#[derive(Clone, Debug)]
+enum Way {
+    /// By the SDK.
+    Sdk(Arc<client::Shared>),
+    /// To whoever plays the service.
+    #[cfg(test)]
+    Simulated(simulated::Line),
 }
 
 impl Sender {
@@ -39,7 +52,17 @@ impl Sender {
     /// [`ConnectError`], where the settings cannot work or there is no region yet.
     pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let shared = client::Shared::connect(settings, None).await?;
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self::of(shared))
+    }
+
+    /// A sender to whoever plays the service.
+    #[cfg(test)]
+    pub(crate) fn simulated(line: simulated::Line) -> Self {
+        Self { way: Way::Simulated(line) }
+    }
+
+    fn of(shared: client::Shared) -> Self {
+        Self { way: Way::Sdk(Arc::new(shared)) }
     }
 }
 

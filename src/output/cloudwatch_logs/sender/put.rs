@@ -10,9 +10,9 @@ use aws_sdk_cloudwatchlogs::types::RejectedLogEventsInfo;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 
-use super::Sender;
-use super::call::{Call, Payload};
+use super::call::{Call, Payload, Written};
 use super::error::{Class, SendError};
+use super::{Sender, Way};
 
 /// How the body is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,27 +104,41 @@ impl RejectedCounts {
 
 impl Sender {
     /// Sends one request. `body` is the whole `PutLogEvents` JSON, encoded as `encoding` says; it is
-    /// sent byte for byte.
+    /// sent byte for byte. `written` is told once the service may have read it.
     ///
     /// # Errors
     ///
     /// [`SendError`]. Where it is ambiguous the events may have been taken.
-    pub async fn put(&self, body: Bytes, encoding: Encoding) -> Result<Put, SendError> {
-        let format = self.shared.log_format();
-        let payload = Payload { body, encoding: encoding.header(), format };
-        let call = Call::new(self.shared.user_agent()).with_payload(payload);
-        let (client, generation) = self.shared.client();
+    pub async fn put(
+        &self,
+        body: Bytes,
+        encoding: Encoding,
+        written: Written,
+    ) -> Result<Put, SendError> {
+        #[cfg_attr(
+            not(test),
+            expect(clippy::infallible_destructuring_match, reason = "tests have one more")
+        )]
+        let shared = match &self.way {
+            Way::Sdk(shared) => shared,
+            #[cfg(test)]
+            Way::Simulated(line) => return line.put(body, &written).await,
+        };
+        let format = shared.log_format();
+        let payload = Payload { body, encoding: encoding.header(), format, written };
+        let call = Call::new(shared.user_agent()).with_payload(payload);
+        let (client, generation) = shared.client();
         let sending = client.put_log_events().customize().interceptor(call.clone()).send();
         // On the heap: the SDK's future is large, and there is one for each stream.
         let taken = match Box::pin(sending).await {
             Ok(output) if output.request_id().is_none() => Err(SendError::no_request_id(None)),
             Ok(output) => Ok(Put::from_service(&output)),
             Err(error) if is_taken(&error) => Ok(Put::default()),
-            Err(error) => Err(SendError::from_sdk(&error, &call.progress())),
+            Err(error) => Err(SendError::from_sdk(&error, &call)),
         };
         match taken {
             Err(error) if error.class == Class::AlreadyExists => Ok(Put::default()),
-            taken => self.shared.check(taken, generation).await,
+            taken => shared.check(taken, generation).await,
         }
     }
 }

@@ -167,7 +167,7 @@ async fn sender_with(settings: Settings) -> Sender {
     let credentials = Credentials::new("AKID", "secret", None, None, "test");
     let credentials = SharedCredentialsProvider::new(credentials);
     let shared = client::Shared::connect(settings, Some(credentials)).await.unwrap();
-    Sender { shared: Arc::new(shared) }
+    Sender::of(shared)
 }
 
 async fn sender(server: &Server) -> Sender {
@@ -175,7 +175,7 @@ async fn sender(server: &Server) -> Sender {
 }
 
 async fn put(sender: &Sender) -> Result<Put, SendError> {
-    sender.put(Bytes::from_static(BODY), Encoding::Plain).await
+    sender.put(Bytes::from_static(BODY), Encoding::Plain, Written::default()).await
 }
 
 /// What a put says after the server did `act`.
@@ -211,7 +211,7 @@ async fn compression_format_and_user_agent_are_named_and_all_but_the_last_signed
         ..settings(&format!("http://{}", server.address))
     });
     let body = Bytes::from_static(b"\x1f\x8b\x00\xff");
-    sender.await.put(body.clone(), Encoding::Gzip).await.unwrap();
+    sender.await.put(body.clone(), Encoding::Gzip, Written::default()).await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!(seen.body, body);
     assert_eq!(seen.header("content-encoding"), Some("gzip"));
@@ -628,7 +628,7 @@ async fn without_credentials_nothing_is_sent() {
     let none = SharedCredentialsProvider::new(EcsCredentialsProvider::builder().build());
     let settings = settings(&format!("http://{}", server.address));
     let shared = client::Shared::connect(settings, Some(none)).await.unwrap();
-    let sender = Sender { shared: Arc::new(shared) };
+    let sender = Sender::of(shared);
     let error = sender.create_stream("g", "s").await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (Class::Credentials, codes::CREDENTIALS));
     assert!(error.message.contains("ECS provider not configured"), "{error}");

@@ -12,20 +12,23 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admission::Admitted;
-use super::end::{ACK_WAIT, End, FRAME_SILENCE};
+use super::end::{End, FRAME_SILENCE};
 use super::item::{Item, Progress};
+use super::owed::Owed;
 use super::socket::{Peer, Socket};
 use super::{Intake, forward, rest, tcp};
 use crate::chunk::Chunk;
 use crate::clock;
 use crate::handshake::server::Settings;
-use crate::ledger::Share;
+use crate::ledger::{Mark, Share};
 use crate::record::chunk::TaggedEntries;
 use crate::record::time::EventTime;
 use crate::telemetry::InputCounters;
 
 /// Most bytes of one read.
 const READ_BYTES: usize = 64 * 1_024;
+/// A buffer of more, half of it empty, is given back while its peer is waited for.
+const COMPACT_BYTES_MIN: usize = 4 * 1_024;
 /// A chunk shares the memory it was read into if it fills this part of it; a smaller one is copied
 /// out, so that one short line does not keep a whole read buffer.
 const SHARED_FRACTION: usize = 2;
@@ -37,6 +40,15 @@ pub enum Decoder {
     Forward(Box<forward::decode::Decoder>),
     /// JSON objects or lines.
     Tcp(Box<tcp::decode::Decoder>),
+}
+
+/// What a connection waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wake {
+    /// There is something to read, or the peer has closed.
+    Readable,
+    /// An ack is due.
+    Due,
 }
 
 /// A connection being read.
@@ -55,16 +67,16 @@ pub struct Connection {
     /// their memory is free again.
     turn: Option<OwnedSemaphorePermit>,
     items: Vec<Item>,
-    /// Acks that are due: no more than frames were in one read.
-    acks: Vec<Bytes>,
+    /// Acks that are not written yet: no more than frames are in one read beyond their limit.
+    pub(super) owed: Owed<Bytes>,
     /// Until when a handshake has to be done.
     pub(super) greeted_by: Option<Instant>,
     /// Whether it is a warning that it is not.
     pub(super) warns_of_timeout: bool,
     /// How long the peer may say nothing.
-    io_timeout: Option<Duration>,
+    pub(super) io_timeout: Option<Duration>,
     /// When it said something last.
-    heard: Instant,
+    pub(super) heard: Instant,
 }
 
 impl Connection {
@@ -78,6 +90,7 @@ impl Connection {
     ) -> Self {
         let (buffer, share) = (BytesMut::new(), Share::empty());
         let Admitted { socket, peer, greeted_by, warns_of_timeout, io_timeout } = admitted;
+        let owed = Owed::new(intake.storage);
         Self {
             socket,
             peer,
@@ -88,7 +101,7 @@ impl Connection {
             share,
             turn: None,
             items: Vec::new(),
-            acks: Vec::new(),
+            owed,
             greeted_by,
             warns_of_timeout,
             io_timeout,
@@ -105,6 +118,7 @@ impl Connection {
             Ok(()) => self.read_all().await,
             Err(end) => end,
         };
+        self.settle(&end).await;
         self.socket.close();
         self.intake.activity.closed();
         self.counters.connections.sub(1);
@@ -128,18 +142,25 @@ impl Connection {
     }
 
     async fn read_once(&mut self) -> Result<(), End> {
-        if let Err(end) = self.readable().await {
-            if matches!(end, End::Idle) {
-                self.finish().await?;
+        match self.readable().await {
+            Ok(Wake::Readable) => {}
+            Ok(Wake::Due) => return self.acknowledge().await,
+            Err(end) => {
+                if matches!(end, End::Idle) {
+                    self.finish().await?;
+                }
+                return Err(end);
             }
-            return Err(end);
         }
-        let mut ending = self.intake.ending();
-        let mut room = tokio::select! {
+        let (mut ending, due) = (self.intake.ending(), self.owed.due());
+        let room = tokio::select! {
             biased;
-            room = self.room() => room,
-            _ = ending.wait_for(|ended| *ended) => return Err(End::Stopped),
+            room = self.room() => Some(room),
+            () = ending.ended() => return Err(End::Stopped),
+            () = due => None,
         };
+        // Who waits for room still answers.
+        let Some(mut room) = room else { return self.acknowledge().await };
         self.buffer.reserve(READ_BYTES);
         let read = match self.socket.try_read(&mut self.buffer, READ_BYTES) {
             Ok(0) => {
@@ -149,6 +170,7 @@ impl Connection {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.release_idle();
+                compact(&mut self.buffer);
                 return Ok(());
             }
             Err(error) => return Err(End::Failed(error)),
@@ -166,18 +188,18 @@ impl Connection {
         self.release_idle();
         // What was taken in is acknowledged also where an error follows.
         let acknowledged = self.acknowledge().await;
-        if self.io_timeout.is_some() {
-            // The peer may have waited for us meanwhile.
-            self.heard = Instant::now();
-        }
         decoded.and(acknowledged)
     }
 
     /// Waits for the peer; within a frame not for ever, if others wait for its memory.
-    async fn readable(&mut self) -> Result<(), End> {
+    async fn readable(&mut self) -> Result<Wake, End> {
         while !self.buffer.is_empty() {
             if let Ok(ready) = timeout(FRAME_SILENCE, self.ready()).await {
                 return ready;
+            }
+            if self.owed.is_full() {
+                // It is not read at the moment: the silence is ours.
+                continue;
             }
             if self.intake.try_take(READ_BYTES).is_none() {
                 let bytes = self.buffer.len();
@@ -189,18 +211,23 @@ impl Connection {
         self.ready().await
     }
 
-    pub(super) async fn ready(&self) -> Result<(), End> {
+    pub(super) async fn ready(&self) -> Result<Wake, End> {
         let mut ending = self.intake.ending();
         let idle = async {
-            match self.io_timeout.and_then(|limit| self.heard.checked_add(limit)) {
+            let limit = self.io_timeout.filter(|_| self.owed.is_empty());
+            match limit.and_then(|limit| self.heard.checked_add(limit)) {
                 Some(end) => sleep_until(end).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            _ = ending.wait_for(|ended| *ended) => Err(End::Stopped),
-            readable = self.socket.readable() => Ok(readable?),
+            () = ending.ended() => Err(End::Stopped),
+            () = self.owed.due() => Ok(Wake::Due),
+            readable = self.socket.readable(), if !self.owed.is_full() => {
+                readable?;
+                Ok(Wake::Readable)
+            }
             () = idle => Err(End::Idle),
         }
     }
@@ -235,6 +262,9 @@ impl Connection {
     }
 
     async fn decode(&mut self) -> Result<(), End> {
+        // Reading does not end before what was read is handed on.
+        let activity = Arc::clone(&self.intake.activity);
+        let _waits = activity.waits();
         // Whoever reads over the budget is alone in that already, and others may wait for it.
         let _alone = match self.turn {
             Some(_) => None,
@@ -265,12 +295,16 @@ impl Connection {
     async fn hand_on(&mut self, allocated: usize) -> Result<(), End> {
         // An end comes after the last item: all that was read gets its place in the ledger.
         let mut handed_on = Ok(());
-        for item in std::mem::take(&mut self.items) {
+        let last_ack = self.items.iter().rposition(|item| matches!(item, Item::Ack(_)));
+        for (at, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
             match item {
                 Item::Entries(tagged) => {
-                    handed_on = handed_on.and(self.take_in(tagged, allocated).await);
+                    // Nobody waits to hear of what no ack follows.
+                    let is_marked = last_ack.is_some_and(|last| at < last);
+                    let mark = if is_marked { self.owed.mark() } else { Mark::none() };
+                    handed_on = handed_on.and(self.take_in(tagged, mark, allocated).await);
                 }
-                Item::Ack(bytes) if handed_on.is_ok() => self.acks.push(bytes),
+                Item::Ack(bytes) if handed_on.is_ok() => self.owed.push(bytes),
                 Item::Ack(_) => {}
                 Item::Odd(reason, amount) => self.counters.odd(reason, amount),
             }
@@ -278,31 +312,20 @@ impl Connection {
         handed_on
     }
 
-    /// Writes the acks that are due, each in one piece. A peer that does not read them is waited for
-    /// only so long.
-    async fn acknowledge(&mut self) -> Result<(), End> {
-        let mut ending = self.intake.ending();
-        for ack in std::mem::take(&mut self.acks) {
-            tokio::select! {
-                biased;
-                written = timeout(ACK_WAIT, self.socket.write_all(&ack)) => match written {
-                    Ok(written) => written?,
-                    Err(_) => return Err(End::Deaf),
-                },
-                _ = ending.wait_for(|ended| *ended) => return Err(End::Stopped),
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_in(&mut self, mut tagged: TaggedEntries, allocated: usize) -> Result<(), End> {
+    async fn take_in(
+        &mut self,
+        mut tagged: TaggedEntries,
+        mark: Mark,
+        allocated: usize,
+    ) -> Result<(), End> {
         let bytes = tagged.entries.data.len();
         if bytes * SHARED_FRACTION < allocated {
             tagged.entries.data = Bytes::copy_from_slice(&tagged.entries.data);
         }
         self.counters.records.add(tagged.entries.len() as u64);
         self.counters.bytes.add(bytes as u64);
-        let share = self.share_of(&tagged).await;
+        let mut share = self.share_of(&tagged).await;
+        share.follow(mark);
         self.intake.take_in(tagged, share).await.map_err(|_| End::Stopped)
     }
 
@@ -356,3 +379,14 @@ impl Connection {
         handed_on.and(acknowledged)
     }
 }
+
+/// Gives back what a part of a frame does not need while the rest is waited for: peers that send
+/// half a frame and fall silent would keep a read buffer each, of which only the part is paid for.
+fn compact(buffer: &mut BytesMut) {
+    if buffer.capacity() > COMPACT_BYTES_MIN.max(2 * buffer.len()) {
+        *buffer = BytesMut::from(buffer.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests;

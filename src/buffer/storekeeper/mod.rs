@@ -1,0 +1,226 @@
+//! Keeps the store of one output: writes what it is given, reads back what there is room for.
+//!
+//! The only one who knows both the ledger and the log. Files may be slow, so this is run on a thread of
+//! its own, where it may block. What is read back takes memory of a window of the output's own and not
+//! of the common budget: readers who wait for that could keep it from ever coming back.
+
+mod close;
+mod deferred;
+mod logs;
+mod read_back;
+mod window;
+mod write;
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::chunk::Chunk;
+use crate::clock;
+use crate::ledger::{Account, Keeper, Marks, Receipt};
+use crate::spill::Log;
+use crate::telemetry::counters::StorageCounters;
+
+use super::LaneRule;
+use super::line::Line;
+use super::order::{Order, Orders, Stored};
+use deferred::Deferred;
+use logs::Logs;
+use window::Window;
+use write::FAILED_WAIT;
+
+/// Most orders between two looks at what can be read back.
+const ORDERS_MAX: usize = 4_096;
+
+/// What a storekeeper needs.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The blocks on disk.
+    pub log: Log,
+    /// What is left at the end, which is older than much of the other; `None`: what is on disk is not
+    /// there at the next start.
+    pub left: Option<Log>,
+    /// The output's account.
+    pub account: Arc<Account>,
+    /// The instance, for log lines.
+    pub name: String,
+    /// Bytes of what was read back and has no outcome yet.
+    pub window_bytes: u64,
+    /// What there is to see of it.
+    pub counters: Arc<StorageCounters>,
+}
+
+/// The keeper of one store.
+#[derive(Debug)]
+pub struct Storekeeper {
+    orders: mpsc::UnboundedReceiver<Order>,
+    keeper: Arc<dyn Keeper>,
+    line: Arc<Line>,
+    logs: Logs,
+    account: Arc<Account>,
+    name: String,
+    counters: Arc<StorageCounters>,
+    /// Blocks from here on are of this process.
+    first_own: u64,
+    /// What waits to be written, in the order of the numbers.
+    pending: VecDeque<Stored>,
+    /// What was told of blocks that still wait to be written.
+    early: Vec<(u64, Range<u32>)>,
+    /// The number of the newest block on disk.
+    newest_written: u64,
+    /// What is left at the end.
+    left: Vec<Stored>,
+    left_kept: Vec<Chunk>,
+    /// Owed for what is on disk and nowhere else.
+    owed: Option<Receipt>,
+    /// Marks of blocks on disk, where that does not survive: the source has to be able to say it again.
+    marks: HashMap<u64, Vec<Arc<Marks>>>,
+    window: Window,
+    deferred: Deferred,
+    /// Until when the disk is left alone.
+    rests_until: Option<Instant>,
+    told: Option<Instant>,
+}
+
+/// What others see of a storekeeper.
+#[derive(Debug)]
+pub(super) struct Shown {
+    counters: Arc<StorageCounters>,
+}
+
+impl Shown {
+    /// Whether the disk takes nothing more.
+    pub(super) fn is_full(&self) -> bool {
+        self.counters.is_full.get() > 0
+    }
+}
+
+impl Storekeeper {
+    pub(super) fn new(
+        around: Surroundings,
+        rule: LaneRule,
+        line: Arc<Line>,
+    ) -> (Self, Orders, Arc<Shown>) {
+        #[expect(clippy::disallowed_methods, reason = "what is in there is bounded: see `Orders`")]
+        let (sender, orders) = mpsc::unbounded_channel();
+        let sender = Orders(sender);
+        let shown = Arc::new(Shown { counters: Arc::clone(&around.counters) });
+        let Surroundings { log, left, account, name, window_bytes, counters } = around;
+        let logs = Logs::new(log, left);
+        let first_own = logs.next_number();
+        {
+            let mut state = line.lock();
+            state.has_backlog = logs.has_unread();
+            state.next_number = first_own;
+        }
+        let keeper = Self {
+            orders,
+            keeper: Arc::new(sender.clone()),
+            line,
+            first_own,
+            window: Window::new(window_bytes, rule),
+            logs,
+            account,
+            name,
+            counters,
+            pending: VecDeque::new(),
+            early: Vec::new(),
+            newest_written: 0,
+            left: Vec::new(),
+            left_kept: Vec::new(),
+            owed: None,
+            marks: HashMap::new(),
+            deferred: Deferred::default(),
+            rests_until: None,
+            told: None,
+        };
+        (keeper, sender, shown)
+    }
+
+    /// Does what it is asked to until it is told to close.
+    pub async fn run(mut self) {
+        let mut batch = Vec::new();
+        self.turn();
+        loop {
+            let received = match self.wake_in() {
+                Some(wait) => timeout(wait, self.orders.recv_many(&mut batch, ORDERS_MAX)).await,
+                None => Ok(self.orders.recv_many(&mut batch, ORDERS_MAX).await),
+            };
+            if received == Ok(0) {
+                return;
+            }
+            for order in batch.drain(..) {
+                if let Some(closed) = self.receive(order) {
+                    self.close(closed);
+                    return;
+                }
+            }
+            self.turn();
+        }
+    }
+
+    /// Does all that it was asked to so far.
+    #[cfg(test)]
+    pub(super) fn work(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            assert!(self.receive(order).is_none(), "nobody closes it");
+        }
+        self.rests_until = None;
+        self.turn();
+    }
+
+    /// Takes an order. Returns whom to tell when everything is closed.
+    fn receive(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
+        match order {
+            Order::Store(stored) => self.pending.push_back(stored),
+            Order::Leave(stored) => self.left.push(stored),
+            Order::LeaveKept(chunk) => self.left_kept.push(chunk),
+            Order::Ended(number, entries) => {
+                if self.is_pending(number) {
+                    self.early.push((number, entries));
+                } else {
+                    self.logs.ended(number, entries);
+                }
+            }
+            Order::Freed(number) => {
+                self.logs.freed(number);
+                self.freed(number);
+            }
+            Order::Close(closed) => return Some(closed),
+        }
+        None
+    }
+
+    /// Does what is to be done: writes, notes what has ended, reads back.
+    fn turn(&mut self) {
+        // A disk that refuses to be written to may well be read.
+        if self.rests_until.is_none_or(|until| until <= clock::now()) {
+            self.rests_until = None;
+            self.note_ended();
+            self.write_pending();
+        }
+        self.read_back();
+        self.show();
+    }
+
+    /// What waits to be written is looked at again: others may have made room on the disk.
+    fn wake_in(&self) -> Option<Duration> {
+        let rest = self.rests_until.map(|until| until.saturating_duration_since(clock::now()));
+        rest.or_else(|| (!self.pending.is_empty()).then_some(FAILED_WAIT))
+    }
+
+    fn is_pending(&self, number: u64) -> bool {
+        let first = self.pending.front().map(|stored| stored.block.number);
+        first.is_some_and(|first| number >= first)
+    }
+
+    fn show(&self) {
+        let counters = &self.counters;
+        counters.bytes.set(self.logs.bytes());
+        counters.segments.set(self.logs.segments() as u64);
+    }
+}

@@ -1,0 +1,344 @@
+//! Buffer and storekeeper over a simulated disk, without a thread: against a list of what was pushed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::chunk::fixture::chunk;
+use crate::ledger::{Account, Mark, Marked, Permit};
+use crate::record::map;
+use crate::record::msgpack::Reader;
+use crate::spill::{Crash, Disk, Log, Settings, SimulatedDisk};
+
+const TAGS: [&str; 3] = ["a", "b", "c"];
+
+/// Told of chunks by their number.
+#[derive(Debug, Default)]
+struct Told(Mutex<BTreeSet<u64>>);
+
+impl Marked for Told {
+    fn ended(&self, number: u64) {
+        self.0.lock().expect("no panic").insert(number);
+    }
+}
+
+/// One process: buffer, storekeeper and what an output holds.
+struct Bench {
+    disk: SimulatedDisk,
+    left: SimulatedDisk,
+    account: Arc<Account>,
+    buffer: Buffer,
+    keeper: Storekeeper,
+    told: Arc<Told>,
+    held: Vec<Chunk>,
+}
+
+impl Bench {
+    fn on(disks: [SimulatedDisk; 2], survives: bool) -> Self {
+        Self::with(disks, survives, 4_000, LaneRule::OfTag)
+    }
+
+    fn with(
+        [disk, left]: [SimulatedDisk; 2],
+        survives: bool,
+        memory_bytes: u64,
+        rule: LaneRule,
+    ) -> Self {
+        let account = Arc::new(Account::default());
+        let settings = Settings { bytes_max: 1_000_000, segment_bytes_max: 1_000, syncs: false };
+        let open = |disk: &SimulatedDisk| {
+            Log::open(Disk::Simulated(disk.clone()), settings).expect("it opens")
+        };
+        let log = open(&disk);
+        let around = Surroundings {
+            log,
+            left: survives.then(|| open(&left)),
+            account: Arc::clone(&account),
+            name: "out".to_owned(),
+            window_bytes: 8_000,
+            counters: Arc::default(),
+        };
+        let (buffer, keeper) = Buffer::with_store(Budget::new(100_000), memory_bytes, rule, around);
+        let told = Arc::default();
+        Self { disk, left, account, buffer, keeper, told, held: Vec::new() }
+    }
+
+    /// Pushes records `first..first + count` of a tag as one chunk.
+    fn push(&mut self, tag: &str, first: u64, count: u64, storage: Storage) {
+        let numbers: Vec<String> = (first..first + count).map(|one| one.to_string()).collect();
+        let fields: Vec<_> = numbers.iter().map(|number| [("n", number.as_str())]).collect();
+        let records: Vec<_> = fields.iter().map(<[_; 1]>::as_slice).collect();
+        let mut chunk = chunk(&self.account, tag, &records);
+        let place = place(tag) as u64;
+        let mut share = Share::empty();
+        let maker = Arc::clone(&self.told) as Arc<dyn Marked>;
+        share.follow(Mark::new(maker, place * 1_000_000 + first));
+        let records = chunk.records();
+        chunk.permit = Permit::new(chunk.permit.receipt.split(records), share);
+        self.buffer.push(Chunk { storage, ..chunk });
+    }
+
+    fn pop(&mut self) -> Option<(String, Vec<u64>)> {
+        let chunk = self.buffer.try_pop()?;
+        let seen = (chunk.tag.to_string(), numbers(&chunk));
+        self.held.push(chunk);
+        Some(seen)
+    }
+
+    fn end(self) {
+        self.end_with(Vec::new());
+    }
+
+    /// The end of the process, at which the output still has these.
+    fn end_with(mut self, left: Vec<Chunk>) {
+        self.held.drain(..).for_each(|chunk| chunk.dropped(Reason::Stopped));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("a runtime");
+        self.buffer.close();
+        runtime.block_on(self.buffer.leave(left));
+        let (sender, _closed) = oneshot::channel();
+        let _ = self.buffer.store.as_ref().map(|store| store.orders.give(Order::Close(sender)));
+        drop(self.buffer);
+        runtime.block_on(self.keeper.run());
+    }
+}
+
+fn numbers(chunk: &Chunk) -> Vec<u64> {
+    let number = |record: &[u8]| {
+        let pair = map::pairs(record).expect("a map").next().expect("a field");
+        let text = Reader::new(pair.value).text().expect("text");
+        String::from_utf8_lossy(text).parse::<u64>().expect("a number")
+    };
+    chunk.entries.iter().map(|(_, record)| number(record)).collect()
+}
+
+#[test]
+fn what_an_output_cannot_hold_goes_to_disk_and_its_memory_is_free() {
+    let mut bench = Bench::on(Default::default(), false);
+    for first in 0..10 {
+        bench.push("a", first, 1, Storage::Memory);
+    }
+    bench.keeper.work();
+    assert!(bench.disk.bytes() > 0);
+    assert_eq!(bench.account.balance().held, 10, "what is on disk is held");
+    let mut seen = Vec::new();
+    while let Some((_, numbers)) = bench.pop() {
+        seen.extend(numbers);
+        bench.held.drain(..).for_each(Chunk::delivered);
+        bench.keeper.work();
+    }
+    assert_eq!(seen, (0..10).collect::<Vec<_>>());
+    bench.keeper.work();
+    assert_eq!(bench.disk.bytes(), 0, "all was delivered: nothing stays on disk");
+    assert_eq!(bench.account.balance().delivered, 10);
+    bench.end();
+}
+
+#[test]
+fn a_lane_that_is_stuck_does_not_keep_the_others_on_disk() {
+    let mut bench = Bench::on(Default::default(), false);
+    for first in 0..40 {
+        bench.push("a", first, 1, Storage::Memory);
+    }
+    bench.push("b", 0, 1, Storage::Memory);
+    bench.keeper.work();
+    let mut seen = Vec::new();
+    while let Some((tag, _)) = bench.pop() {
+        seen.push(tag);
+    }
+    // Nothing of `a` was delivered, and it lies before `b`.
+    assert!(seen.contains(&"b".to_owned()), "{seen:?}");
+    assert!(seen.len() < 41, "{}", seen.len());
+    bench.end();
+}
+
+#[test]
+fn a_durable_chunk_is_told_of_when_it_is_written_and_is_gone_from_disk_when_it_is_delivered() {
+    let mut bench = Bench::on(Default::default(), true);
+    bench.push("a", 7, 2, Storage::Filesystem);
+    bench.push("a", 9, 1, Storage::Memory);
+    assert_eq!(bench.pop(), Some(("a".to_owned(), vec![7, 8])), "it need not wait for the disk");
+    assert!(bench.told.0.lock().expect("no panic").is_empty());
+    bench.keeper.work();
+    assert_eq!(*bench.told.0.lock().expect("no panic"), BTreeSet::from([7]));
+    bench.held.drain(..).for_each(Chunk::delivered);
+    bench.keeper.work();
+    assert_eq!(bench.disk.bytes(), 0);
+    bench.end();
+}
+
+#[test]
+fn of_a_disk_that_does_not_survive_nothing_is_told_before_it_is_delivered() {
+    let mut bench = Bench::with(Default::default(), false, 1, LaneRule::One);
+    bench.push("a", 7, 1, Storage::Memory);
+    bench.push("a", 8, 1, Storage::Memory);
+    bench.keeper.work();
+    bench.pop();
+    bench.pop();
+    assert!(bench.told.0.lock().expect("no panic").is_empty());
+    bench.held.drain(..).for_each(Chunk::delivered);
+    bench.keeper.work();
+    assert_eq!(*bench.told.0.lock().expect("no panic"), BTreeSet::from([7, 8]));
+    bench.end();
+}
+
+#[test]
+fn what_is_left_at_the_end_comes_before_what_was_on_disk() {
+    let mut bench = Bench::with(Default::default(), true, 1_400, LaneRule::One);
+    for first in 0..6 {
+        bench.push("a", first, 1, Storage::Memory);
+    }
+    bench.keeper.work();
+    let first = bench.buffer.try_pop().expect("it went straight");
+    let disks = [bench.disk.clone(), bench.left.clone()];
+    let account = Arc::clone(&bench.account);
+    bench.end_with(vec![first]);
+    let balance = account.balance();
+    assert_eq!((balance.received, balance.stored, balance.held), (6, 6, 0), "{balance}");
+    let mut again = Bench::on(disks, true);
+    let mut seen = Vec::new();
+    again.keeper.work();
+    while let Some((_, numbers)) = again.pop() {
+        seen.extend(numbers);
+        again.held.drain(..).for_each(Chunk::delivered);
+        again.keeper.work();
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(again.account.balance().replayed, 6);
+    again.end();
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push {
+        tag: usize,
+        count: u64,
+        is_durable: bool,
+    },
+    Pop,
+    /// Delivers one of the chunks that the output holds.
+    Deliver(usize),
+    Work,
+    Full(bool),
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..3_usize, 1..4_u64, any::<bool>())
+            .prop_map(|(tag, count, is_durable)| Step::Push { tag, count, is_durable }),
+        4 => Just(Step::Pop),
+        4 => (0..8_usize).prop_map(Step::Deliver),
+        4 => Just(Step::Work),
+        1 => any::<bool>().prop_map(Step::Full),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// What is known outside of the records of one tag.
+#[derive(Debug, Default)]
+struct Known {
+    next: u64,
+    /// The first of each chunk and how many it has, while not delivered.
+    owed: BTreeMap<u64, u64>,
+    /// The first of each chunk that an earlier process had stored.
+    stored: BTreeSet<u64>,
+    /// The newest that was taken since the start.
+    taken: Option<u64>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// In one process every record comes once and in the order of its lane. After a crash all come
+    /// again that were told of and not delivered, in order, and no others.
+    #[test]
+    fn nothing_is_lost_doubled_or_overtaken(steps in prop::collection::vec(step(), 1..120)) {
+        let mut bench = Bench::on(Default::default(), true);
+        let mut known: [Known; 3] = Default::default();
+        let taken = steps.into_iter().try_for_each(|step| take(step, &mut bench, &mut known));
+        let emptied = taken.and_then(|()| empty(&mut bench, &mut known));
+        bench.end();
+        emptied?;
+    }
+}
+
+/// Takes a step, and checks the ledger behind it.
+fn take(step: Step, bench: &mut Bench, known: &mut [Known; 3]) -> Result<(), TestCaseError> {
+    match step {
+        Step::Push { tag, count, is_durable } => {
+            let storage = if is_durable { Storage::Filesystem } else { Storage::Memory };
+            let first = known[tag].next;
+            bench.push(TAGS[tag], first, count, storage);
+            known[tag].owed.insert(first, count);
+            known[tag].next += count;
+        }
+        Step::Pop => check_pop(bench, known)?,
+        Step::Deliver(which) if !bench.held.is_empty() => {
+            let chunk = bench.held.remove(which % bench.held.len());
+            known[place(&chunk.tag.to_string())].owed.remove(&numbers(&chunk)[0]);
+            chunk.delivered();
+        }
+        Step::Deliver(_) => {}
+        Step::Work => bench.keeper.work(),
+        Step::Full(is_full) => {
+            let used = bench.disk.bytes();
+            bench.disk.limit(is_full.then_some(used + 100));
+        }
+        Step::Crash => {
+            // What is delivered and not noted would be in doubt.
+            bench.disk.limit(None);
+            bench.keeper.work();
+            let told = bench.told.0.lock().expect("no panic").clone();
+            let disk = bench.disk.crashed(Crash::Within(usize::MAX));
+            let left = bench.left.crashed(Crash::Within(usize::MAX));
+            std::mem::replace(bench, Bench::on([disk, left], true)).end();
+            for (tag, known) in (0..).zip(known) {
+                let is_told = |first: &u64| told.contains(&(tag * 1_000_000 + first));
+                known.owed.retain(|first, _| known.stored.contains(first) || is_told(first));
+                known.stored = known.owed.keys().copied().collect();
+                known.taken = None;
+            }
+        }
+    }
+    let balance = bench.account.balance();
+    let ended = balance.delivered + balance.dropped.iter().sum::<u64>() + balance.held;
+    prop_assert_eq!(balance.received + balance.replayed, ended);
+    Ok(())
+}
+
+/// With a disk that takes everything all is delivered, and nothing stays there.
+fn empty(bench: &mut Bench, known: &mut [Known; 3]) -> Result<(), TestCaseError> {
+    bench.disk.limit(None);
+    for _ in 0..1_000 {
+        bench.keeper.work();
+        check_pop(bench, known)?;
+        for chunk in bench.held.drain(..) {
+            known[place(&chunk.tag.to_string())].owed.remove(&numbers(&chunk)[0]);
+            chunk.delivered();
+        }
+    }
+    prop_assert!(known.iter().all(|known| known.owed.is_empty()), "{known:?}");
+    bench.keeper.work();
+    prop_assert!(bench.disk.bytes() < 100, "no more than the header of a file");
+    prop_assert_eq!(bench.account.balance().held, 0);
+    Ok(())
+}
+
+fn place(tag: &str) -> usize {
+    TAGS.iter().position(|one| *one == tag).expect("a known tag")
+}
+
+/// What is taken comes next in its lane.
+fn check_pop(bench: &mut Bench, known: &mut [Known; 3]) -> Result<(), TestCaseError> {
+    let Some((tag, numbers)) = bench.pop() else { return Ok(()) };
+    let known = &mut known[place(&tag)];
+    let first = numbers[0];
+    let next = known.owed.keys().find(|owed| Some(**owed) > known.taken);
+    prop_assert_eq!(next, Some(&first), "of {}", tag);
+    prop_assert_eq!(known.owed.get(&first), Some(&(numbers.len() as u64)));
+    known.taken = Some(first);
+    Ok(())
+}

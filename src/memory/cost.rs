@@ -1,0 +1,41 @@
+//! Around the path, memory: the one table of what things cost, and where each number comes from.
+//!
+//! Measured ones are of the program on Linux x86-64 with glibc; to correct one, change it here.
+
+use crate::spill;
+
+/// Binary, runtime, TLS roots, tables of parsers and time zones, the allocator's slack, and the
+/// stacks of all threads, under load: `VmHWM` of the flood in `benches/README.md` without its budget
+/// and bodies (idle: 12 MB).
+pub const PROGRAM_BYTES: u64 = 16 * MIB;
+/// An idle or a reading connection of `forward` and `tcp` without what it has read: its task, its
+/// socket and its decoder. Growth of `VmRSS` by 2,000 idle connections, divided.
+pub const CONNECTION_BYTES: u64 = 6 * KIB;
+/// TLS of a connection beside it: the session, and records that are being read and written (16 KiB
+/// each way, RFC 8446 section 5.1).
+pub const TLS_CONNECTION_BYTES: u64 = 40 * KIB;
+/// A connection of `http`: hyper's buffer, which is as large as the head may be
+/// (`input::http::connection`), and what it answers.
+pub const HTTP_CONNECTION_BYTES: u64 = 96 * KIB;
+/// What a request on its way holds beside its body: its head, records of TLS and the signature.
+pub const REQUEST_BYTES: u64 = 64 * KIB;
+/// What a chunk becomes when it is encoded: JSON writes a control character as six bytes, but of
+/// text that people read hardly more than twice of what it was.
+pub const ENCODED_FACTOR: u64 = 2;
+/// What splitting chunks by the names in their fields costs an output at most: see the tests of
+/// `output::cloudwatch_logs::naming`.
+pub const SPLIT_BYTES: u64 = 11_000_000;
+/// The part of the budget that an output's window is as large as, beside the budget: what was read
+/// back from disk and has no outcome yet. Where `storage.backlog.mem_limit` says otherwise, that.
+pub const WINDOW_PART: u64 = 8;
+/// The least and the most that a window is: a request of small records, and a few of them.
+pub const WINDOW_BYTES: std::ops::RangeInclusive<u64> = 512 * KIB..=4 * MIB;
+/// What the two logs of an output hold while they are written and read: `spill::MEMORY_BYTES` each.
+pub const STORE_BYTES: u64 = 2 * spill::MEMORY_BYTES as u64;
+/// What an input reads in one go beside its reserve while the last read is decoded.
+pub const DECODING_BYTES: u64 = 256 * KIB;
+
+/// 1,024 bytes.
+pub const KIB: u64 = 1_024;
+/// 1,024 times as many.
+pub const MIB: u64 = 1_024 * KIB;

@@ -1,0 +1,106 @@
+//! What goes in comes out, once.
+
+use super::*;
+use crate::spill::block::Header;
+
+#[test]
+fn blocks_come_back_as_they_were_in_order_and_over_segments() {
+    let disk = SimulatedDisk::default();
+    let mut log = open(&disk, SETTINGS);
+    let blocks: Vec<Block> = (1..40)
+        .map(|number| block(number, &[3, 0, usize::try_from(number).expect("small")]))
+        .collect();
+    append(&mut log, &blocks[..20]);
+    append(&mut log, &blocks[20..]);
+    assert!(log.segments() > 1);
+    assert_eq!(log.bytes(), disk.bytes());
+    for expected in &blocks {
+        let ReadBlock { block, ended } = log.read().expect("more").expect("whole");
+        assert_eq!((seen(&block), ended), (seen(expected), vec![]));
+        assert_eq!(
+            (block.lane, block.input, block.rewrites, block.arrived_unix, &block.tag),
+            (expected.lane, 7, 2, expected.arrived_unix, &expected.tag)
+        );
+        assert_eq!(block.shared.as_slice(), expected.shared.as_slice());
+        let data: usize = expected.entries.iter().map(|(_, record)| record.len()).sum();
+        assert_eq!(block.entries.data.len(), data, "packed");
+    }
+    assert!(log.read().is_none() && !log.has_unread());
+}
+
+#[test]
+fn what_was_not_noted_as_ended_comes_again_after_a_start() {
+    let disk = SimulatedDisk::default();
+    let mut log = open(&disk, SETTINGS);
+    let blocks: Vec<Block> = (1..=9).map(|number| block(number, &[100, 100, 100])).collect();
+    append(&mut log, &blocks);
+    assert_eq!(numbers(&mut log), (1..=9).collect::<Vec<_>>());
+    log.ended(8, 1..3);
+    log.ended(5, 2..3);
+    end_all(&mut log, [1, 4, 7]);
+    let mut log = open(&disk, SETTINGS);
+    assert_eq!(log.next_number(), 10);
+    let (blocks, damages) = drain(&mut log);
+    assert!(damages.is_empty());
+    let ended: Vec<_> = blocks.into_iter().map(|((number, _), ended)| (number, ended)).collect();
+    let (none, one) = (Vec::new, |range: Range<u32>| Vec::from([range]));
+    assert_eq!(
+        ended,
+        [(2, none()), (3, none()), (5, one(2..3)), (6, none()), (8, one(1..3)), (9, none())]
+    );
+    end_all(&mut log, [2, 3, 6, 9]);
+    log.ended(5, 0..2);
+    log.ended(8, 0..1);
+    log.write_ended().expect("written");
+    assert_eq!((log.segments(), log.bytes(), disk.names()), (0, 0, vec![]));
+}
+
+#[test]
+fn a_kept_block_is_not_read_and_its_segment_goes_with_it() {
+    let disk = SimulatedDisk::default();
+    let mut log = open(&disk, SETTINGS);
+    let blocks: Vec<Block> = (1..=4).map(|number| block(number, &[300])).collect();
+    let appended = log.append(blocks.iter().map(|block| (block, block.number < 4)));
+    assert_eq!(appended.written, 4);
+    assert_eq!(numbers(&mut log), [4]);
+    end_all(&mut log, [1, 2, 4]);
+    assert_eq!(numbers(&mut open(&disk, SETTINGS)), [3]);
+    end_all(&mut log, [3]);
+    assert_eq!((log.segments(), disk.names()), (0, vec![]));
+    append(&mut log, &[block(5, &[1])]);
+    assert_eq!(numbers(&mut log), [5]);
+}
+
+#[test]
+fn a_block_that_was_passed_over_is_read_later() {
+    let disk = SimulatedDisk::default();
+    let mut log = open(&disk, SETTINGS);
+    append(&mut log, &(1..=4).map(|number| block(number, &[600, 2])).collect::<Vec<_>>());
+    let Some(Peeked::Header(Header { number: 1, lane: 1, records: 2, bytes })) = log.peek() else {
+        panic!("a block")
+    };
+    assert_eq!(bytes, 5 + 602 + 2 * 16);
+    let (first, second) = (log.skip().expect("there"), log.skip().expect("there"));
+    assert_eq!(numbers(&mut log), [3, 4]);
+    end_all(&mut log, [3, 4]);
+    assert_eq!(log.segments(), 2, "what was passed over stays");
+    for (position, number) in [(second, 2), (first, 1)] {
+        let read = log.read_at(position).expect("whole");
+        assert_eq!(seen(&read.block), seen(&block(number, &[600, 2])));
+        end_all(&mut log, [number]);
+    }
+    assert_eq!(disk.names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_block_longer_than_what_is_read_and_written_at_once_comes_back() {
+    let disk = SimulatedDisk::default();
+    let mut log = open(&disk, Settings { bytes_max: 1 << 24, ..SETTINGS });
+    let long = [append::BUFFER_BYTES, 1, 3 * append::BUFFER_BYTES + 7];
+    let blocks = [block(1, &[5]), block(2, &long), block(3, &vec![1; 30_000]), block(4, &[6])];
+    append(&mut log, &blocks);
+    for expected in &blocks {
+        let read = log.read().expect("more").expect("whole");
+        assert!(seen(&read.block) == seen(expected), "block {}", expected.number);
+    }
+}
