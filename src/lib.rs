@@ -87,3 +87,19 @@ pub mod local;
 pub mod clock;
 mod hash;
 mod sync;
+
+// The whole way at once, in time that is made up.
+#[cfg(all(test, feature = "local"))]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "all of it is a test"
+)]
+mod simulation;

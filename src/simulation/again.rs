@@ -1,0 +1,208 @@
+//! The next start: after an end that left something on disk, or after a crash.
+//!
+//! What was left is delivered then, in its order, and nothing is missing that an ack has promised.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+use super::books::{Books, Kind, OutputBook, Shared};
+use super::check::check;
+use super::parts::{Disks, Parts};
+use super::run::{finish, run_to_its_end, turns};
+use super::{panics, service};
+use crate::clock;
+use crate::ledger::Reason;
+use crate::lifecycle::stop_channel;
+use crate::option::RetryLimit;
+use crate::spill::Crash;
+
+/// The time that a second start has for what is on disk: no fault is left then.
+const GRACE: Duration = Duration::from_secs(500);
+
+/// What is known of the life of a router before this one.
+#[derive(Clone, Debug)]
+pub(super) struct Before {
+    /// How it crashed, if it did.
+    pub(super) crash: Option<Crash>,
+    /// Of each output.
+    pub(super) outputs: Vec<Left>,
+    /// Records that were left before they came to an output.
+    stopped: u64,
+}
+
+/// What an output's account said at the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub(super) in_doubt: u64,
+    stored: u64,
+    stopped: u64,
+    given_up: u64,
+}
+
+impl Before {
+    fn of(books: &Books, crash: Option<Crash>) -> Self {
+        let outputs = books.telemetry.outputs.iter().map(|output| {
+            let balance = output.account.balance();
+            Left {
+                in_doubt: output.ambiguous_records.get(),
+                stored: balance.stored,
+                stopped: balance.dropped_for(Reason::Stopped),
+                given_up: balance.dropped_for(Reason::RetriesExhausted),
+            }
+        });
+        let stopped = books.telemetry.intake.balance().dropped_for(Reason::Stopped);
+        Self { crash, outputs: outputs.collect(), stopped }
+    }
+}
+
+/// Lets a router live to its end or its crash, and where its disk survives once more.
+pub(super) async fn live(
+    books: &Shared,
+    disks: &[Disks],
+    mut running: JoinHandle<bool>,
+    keepers: Vec<JoinHandle<()>>,
+) {
+    let (start, store) = {
+        let books = books.lock();
+        (books.trace.start(), books.scenario.store.clone())
+    };
+    let crash = store.as_ref().and_then(|store| store.crash);
+    let crashing = async {
+        match crash {
+            Some((at, crash)) => {
+                sleep_until(start + at).await;
+                crash
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let crashed = tokio::select! {
+        biased;
+        ended = &mut running => {
+            finish(ended.unwrap_or(false), books).await;
+            None
+        }
+        crash = crashing => Some(crash),
+    };
+    let found: Vec<_> = match crashed {
+        None => disks.iter().map(Disks::healed).collect(),
+        Some(crash) => disks.iter().map(|disks| disks.crashed(crash)).collect(),
+    };
+    if crashed.is_some() {
+        end_at_once(books, running, keepers).await;
+    }
+    if store.is_some_and(|store| store.survives) && books.lock().violation.is_none() {
+        again(books, crashed, &found).await;
+    }
+}
+
+/// Ends a router in the middle of whatever it does.
+async fn end_at_once(books: &Shared, running: JoinHandle<bool>, keepers: Vec<JoinHandle<()>>) {
+    {
+        let mut books = books.lock();
+        books.trace.say(format_args!("crash"));
+        let now = books.now();
+        books.stopped_at.get_or_insert(now);
+        books.is_down = true;
+    }
+    // Records that are let go are not a defect here.
+    panics::ignore();
+    running.abort();
+    keepers.iter().for_each(JoinHandle::abort);
+    turns().await;
+    panics::watch_again();
+}
+
+/// Starts a router with what is on disk, which it delivers.
+async fn again(books: &Shared, crash: Option<Crash>, disks: &[Disks]) {
+    let (scenario, well_at) = {
+        let books = books.lock();
+        (Arc::clone(&books.scenario), books.trace.start() + books.scenario.service.until)
+    };
+    sleep_until(well_at).await;
+    let Parts { pipeline, telemetry, calls, keepers: _keepers, .. } = Parts::new(&scenario, disks);
+    let (stop, stopping) = stop_channel();
+    {
+        let mut books = books.lock();
+        books.trace.say(format_args!("again"));
+        books.before = Some(Before::of(&books, crash));
+        books.telemetry = telemetry;
+        books.is_down = false;
+    }
+    for (at, called) in calls.into_iter().enumerate() {
+        tokio::spawn(service::serve(books.clone(), at, called));
+    }
+    stop.stop(clock::now(), GRACE);
+    let has_ended = run_to_its_end(pipeline, stopping).await.unwrap_or(false);
+    turns().await;
+    let mut books = books.lock();
+    books.trace.say(format_args!("ended again: {has_ended}"));
+    check(&mut books);
+    if let Some(wrong) = broken(&books) {
+        books.wrong(format!("after the next start: {wrong}"));
+    }
+}
+
+fn broken(books: &Books) -> Option<String> {
+    let before = books.before.as_ref()?;
+    let used = books.telemetry.budget.used_bytes();
+    if used > 0 {
+        return Some(format!("{used} bytes are used"));
+    }
+    let outputs = books.telemetry.outputs.iter().zip(&books.outputs).zip(&before.outputs);
+    for ((output, book), left) in outputs {
+        let balance = output.account.balance();
+        if balance.held > 0 {
+            return Some(format!("{}: {} are held", output.name, balance.held));
+        }
+        // Nothing fails any more, but for lines that are refused with their neighbours.
+        let given_up = balance.dropped_for(Reason::RetriesExhausted);
+        let may_give_up = books.scenario.retry_limit == RetryLimit::NoRetries;
+        let lost = balance.stored + balance.left() + balance.dropped_for(Reason::Expired);
+        if lost > 0 || (given_up > 0 && !may_give_up) {
+            return Some(format!("{}: {balance}", output.name));
+        }
+        let missing = missing(books, book, before);
+        let allowed = match before.crash {
+            // What was given up or left before has no answer.
+            None => left.stopped + left.given_up + given_up + before.stopped,
+            Some(_) => left.given_up + given_up,
+        };
+        if missing > allowed {
+            return Some(format!("{}: {missing} lines are missing, {allowed} may be", output.name));
+        }
+        let (stored, replayed) = (left.stored, balance.replayed);
+        if !books.may_come_again() && stored != replayed {
+            return Some(format!("{}: {stored} were stored, {replayed} replayed", output.name));
+        }
+    }
+    None
+}
+
+/// Lines without an answer that must have one: all that were received, or after a crash those whose
+/// acks said that they were on disk.
+fn missing(books: &Books, book: &OutputBook, before: &Before) -> u64 {
+    let store = books.scenario.store.as_ref();
+    let is_promised = match before.crash {
+        None => true,
+        Some(Crash::Within(_)) => store.is_some_and(|store| store.is_durable),
+        Some(Crash::Unsynced) => store.is_some_and(|store| store.is_durable && store.syncs),
+    };
+    if !is_promised {
+        return 0;
+    }
+    let frames = books.peers.iter().flat_map(|peer| {
+        let acked = peer.ack_frames.iter().take(peer.acked);
+        let frames: Vec<_> = match before.crash {
+            None => peer.frames.iter().take(peer.whole).collect(),
+            Some(_) => acked.filter_map(|frame| peer.frames.get(*frame)).collect(),
+        };
+        frames
+    });
+    let lines = frames.flat_map(|(_, lines)| lines.clone());
+    let lines = lines.filter(|line| books.lines[*line].kind != Kind::Empty);
+    lines.filter(|line| book.taken[*line].end.is_none()).count() as u64
+}

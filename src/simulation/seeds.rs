@@ -1,0 +1,99 @@
+//! Many seeds, on as many threads as there are processors; or one, with all that happens.
+//!
+//! `FIRELANE_SEED=<n>` runs one seed and prints it, `FIRELANE_SEEDS=<n>` runs that many, from
+//! `FIRELANE_SEED_FIRST=<n>` on.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use super::run::run;
+use super::scenario::Scenario;
+
+/// Failures after which no more seeds are begun.
+const FAILURES_MAX: usize = 5;
+/// Threads of a run.
+const THREADS_MAX: usize = 8;
+/// Seeds between two lines that say how far it is.
+const TELL_EVERY: u64 = 50_000;
+
+/// A seed that broke a promise.
+#[derive(Debug)]
+pub(super) struct Failure {
+    seed: u64,
+    what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scenario = Scenario::new(self.seed);
+        write!(f, "FIRELANE_SEED={}: {}\n{scenario:#?}", self.seed, self.what)
+    }
+}
+
+/// How far the threads are.
+#[derive(Debug, Default)]
+struct Progress {
+    next: u64,
+    end: u64,
+    checks: u64,
+    lines: u64,
+    failures: Vec<Failure>,
+}
+
+/// Runs the seeds that the environment asks for, or else so many; those that failed.
+pub(super) fn hold(seeds: u64) -> Vec<Failure> {
+    if let Some(seed) = number("FIRELANE_SEED") {
+        println!("{:#?}", Scenario::new(seed));
+        let ran = run(seed, true);
+        return ran.violation.map(|what| Failure { seed, what }).into_iter().collect();
+    }
+    let first = number("FIRELANE_SEED_FIRST").unwrap_or(0);
+    let end = first + number("FIRELANE_SEEDS").unwrap_or(seeds);
+    let progress = Mutex::new(Progress { next: first, end, ..Progress::default() });
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| work(&progress));
+        }
+    });
+    let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{} seeds, {} lines, looked at {} times, {} failures",
+        progress.next - first,
+        progress.lines,
+        progress.checks,
+        progress.failures.len()
+    );
+    progress.failures
+}
+
+fn work(progress: &Mutex<Progress>) {
+    let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let seed = {
+            let mut progress = lock();
+            if progress.next == progress.end || progress.failures.len() >= FAILURES_MAX {
+                return;
+            }
+            progress.next += 1;
+            progress.next - 1
+        };
+        let ran = run(seed, false);
+        let mut progress = lock();
+        progress.checks += ran.checks;
+        progress.lines += ran.lines as u64;
+        if let Some(what) = ran.violation {
+            println!("FIRELANE_SEED={seed}: {what}");
+            progress.failures.push(Failure { seed, what });
+        }
+        if progress.next.is_multiple_of(TELL_EVERY) {
+            println!("{} seeds", progress.next);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a question of whoever runs the tests")]
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("the variable is a number"))
+}
