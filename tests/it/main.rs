@@ -20,6 +20,9 @@ mod exec;
 mod faults;
 mod files;
 mod filters;
+mod fleet;
+#[path = "../../benches/fleet/simulation.rs"]
+mod fleet_simulation;
 mod forward_decode;
 mod handshake_vectors;
 mod http;
