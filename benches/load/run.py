@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -42,9 +43,15 @@ INPUT = """\
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on, and that the system gives to nobody who asks for any."""
+    while True:
+        with socket.socket() as listener:
+            port = random.randrange(10_000, 32_768)
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Router:

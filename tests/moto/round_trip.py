@@ -8,6 +8,7 @@ Starts moto's server and Firelane on free ports of 127.0.0.1, prints one line a 
 import gzip
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -55,10 +56,15 @@ FORWARD = """\
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on, and that the system gives to nobody who asks for any."""
+    while True:
+        with socket.socket() as listener:
+            port = random.randrange(10_000, 32_768)
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for_port(port, process, what):
