@@ -66,6 +66,13 @@ impl State {
         self.read_up_to = self.read_up_to.max(number);
     }
 
+    /// Nobody reads what is on disk any more: nothing is to wait for it.
+    pub(super) fn nothing_comes_back(&mut self) {
+        self.has_backlog = false;
+        self.read_up_to(self.newest_away);
+        self.deferred.clear();
+    }
+
     pub(super) fn push(&mut self, chunk: Chunk) {
         self.chunks.push_back(chunk);
     }

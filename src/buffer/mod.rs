@@ -203,8 +203,7 @@ impl Store {
         state.next_number = number.saturating_add(chunk.entries.data.len() as u64 + 1);
         let Some(held) = held else {
             let block = block(&chunk, lane, number);
-            let stored = Stored { block, chunk: Some(chunk), marks: Vec::new() };
-            match self.orders.give(Order::Store(stored)) {
+            match self.orders.give(Order::Store(Stored::alone(block, chunk))) {
                 Ok(()) => state.newest_away = number,
                 // Without a storekeeper it is as without a disk.
                 Err(order) => order.into_chunk().into_iter().for_each(|chunk| state.push(chunk)),
@@ -223,17 +222,19 @@ impl Store {
         let block = block(chunk, lane, number);
         let starts = chunk.entries.entries.iter().map(|entry| entry.start).collect();
         let ticket = Ticket::new(Arc::clone(&self.keeper), number, starts, self.survives);
-        let marks = chunk.permit.keep(ticket);
-        // Without a storekeeper it is as without a disk.
-        let _ = self.orders.give(Order::Store(Stored { block, chunk: None, marks }));
+        let (memory, marks) = chunk.permit.keep(ticket);
+        let given = self.orders.give(Order::Store(Stored { block, chunk: None, memory, marks }));
+        if let Err(Order::Store(refused)) = given.map_err(|order| *order) {
+            // Without a storekeeper it is as without a disk.
+            chunk.permit.not_kept(refused.marks);
+        }
     }
 
     fn leave(&self, chunk: Chunk, lane: u64) {
         let start = chunk.entries.entries.first().map_or(0, |entry| u64::from(entry.start));
         let number = chunk.permit.number().unwrap_or_default().saturating_add(start);
         let block = block(&chunk, lane, number);
-        let stored = Stored { block, chunk: Some(chunk), marks: Vec::new() };
-        leave(self.orders.give(Order::Leave(stored)));
+        leave(self.orders.give(Order::Leave(Stored::alone(block, chunk))));
     }
 
     /// Takes memory of the output and of the lane.

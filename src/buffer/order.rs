@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chunk::Chunk;
-use crate::ledger::{Keeper, Marks};
+use crate::ledger::{Keeper, Marks, Share};
 use crate::spill::Block;
 
 /// One thing to do. They are done in the order they come.
@@ -32,8 +32,17 @@ pub(super) struct Stored {
     pub(super) block: Block,
     /// There unless the output has it, too.
     pub(super) chunk: Option<Chunk>,
-    /// Of a chunk that the output has, too.
+    /// Of a chunk that the output has, too: the memory of the block stays taken until it is written,
+    /// also where the output is faster than the disk.
+    pub(super) memory: Vec<Arc<Share>>,
     pub(super) marks: Vec<Arc<Marks>>,
+}
+
+impl Stored {
+    /// A chunk that nobody else has: its permit holds the memory and the marks.
+    pub(super) fn alone(block: Block, chunk: Chunk) -> Self {
+        Self { block, chunk: Some(chunk), memory: Vec::new(), marks: Vec::new() }
+    }
 }
 
 /// The way to the storekeeper. Not bounded by itself: what is in there holds its share of the memory

@@ -29,6 +29,7 @@ struct Bench {
     disk: SimulatedDisk,
     left: SimulatedDisk,
     account: Arc<Account>,
+    budget: Budget,
     buffer: Buffer,
     keeper: Storekeeper,
     told: Arc<Told>,
@@ -60,19 +61,30 @@ impl Bench {
             window_bytes: 8_000,
             counters: Arc::default(),
         };
-        let (buffer, keeper) = Buffer::with_store(Budget::new(100_000), memory_bytes, rule, around);
+        let budget = Budget::new(100_000);
+        let (buffer, keeper) = Buffer::with_store(budget.clone(), memory_bytes, rule, around);
         let told = Arc::default();
-        Self { disk, left, account, buffer, keeper, told, held: Vec::new() }
+        Self { disk, left, account, budget, buffer, keeper, told, held: Vec::new() }
+    }
+
+    /// The one who keeps the store is gone, by a defect or because there is no thread for him.
+    fn lose_keeper(&mut self) {
+        self.keeper = Self::on(Default::default(), false).keeper;
     }
 
     /// Pushes records `first..first + count` of a tag as one chunk.
     fn push(&mut self, tag: &str, first: u64, count: u64, storage: Storage) {
+        self.push_paid(tag, first, count, (storage, Share::empty()));
+    }
+
+    /// The same, for which this share was taken.
+    fn push_paid(&mut self, tag: &str, first: u64, count: u64, paid: (Storage, Share)) {
+        let (storage, mut share) = paid;
         let numbers: Vec<String> = (first..first + count).map(|one| one.to_string()).collect();
         let fields: Vec<_> = numbers.iter().map(|number| [("n", number.as_str())]).collect();
         let records: Vec<_> = fields.iter().map(<[_; 1]>::as_slice).collect();
         let mut chunk = chunk(&self.account, tag, &records);
         let place = place(tag) as u64;
-        let mut share = Share::empty();
         let maker = Arc::clone(&self.told) as Arc<dyn Marked>;
         share.follow(Mark::new(maker, place * 1_000_000 + first));
         let records = chunk.records();
@@ -208,6 +220,54 @@ fn what_is_left_at_the_end_comes_before_what_was_on_disk() {
     assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
     assert_eq!(again.account.balance().replayed, 6);
     again.end();
+}
+
+#[test]
+fn what_a_slow_disk_has_not_taken_holds_its_memory_though_the_output_is_done_with_it() {
+    let mut bench = Bench::on(Default::default(), true);
+    for first in 0..3 {
+        let share = bench.budget.try_take(700).expect("free");
+        bench.push_paid("a", first, 1, (Storage::Filesystem, share));
+        bench.pop().expect("it need not wait for the disk");
+        bench.held.drain(..).for_each(Chunk::delivered);
+        assert_eq!(bench.budget.used_bytes(), 700 * (first + 1), "the disk has not taken it");
+    }
+    bench.keeper.work();
+    assert_eq!(bench.budget.used_bytes(), 0);
+    bench.end();
+}
+
+#[test]
+fn a_block_that_is_written_holds_memory_only_as_long_as_the_output_does() {
+    let mut bench = Bench::on(Default::default(), true);
+    let share = bench.budget.try_take(700).expect("free");
+    bench.push_paid("a", 0, 1, (Storage::Filesystem, share));
+    bench.keeper.work();
+    assert_eq!(bench.budget.used_bytes(), 700, "the output has it");
+    bench.pop();
+    bench.held.drain(..).for_each(Chunk::delivered);
+    assert_eq!(bench.budget.used_bytes(), 0);
+    bench.end();
+}
+
+#[test]
+fn without_a_storekeeper_nothing_is_promised_and_nothing_is_waited_for() {
+    let mut bench = Bench::with(Default::default(), true, 1, LaneRule::One);
+    (0..2).for_each(|first| bench.push("a", first, 1, Storage::Memory));
+    let disks = [bench.disk.clone(), bench.left.clone()];
+    bench.end();
+    let mut bench = Bench::on(disks, true);
+    bench.lose_keeper();
+    bench.push("a", 7, 1, Storage::Filesystem);
+    assert!(bench.told.0.lock().expect("no panic").is_empty(), "it lies nowhere but here");
+    assert_eq!(bench.pop(), Some(("a".to_owned(), vec![7])));
+    assert!(!bench.held[0].permit.is_on_disk());
+    bench.buffer.close();
+    let pop = std::pin::pin!(bench.buffer.pop());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(pop.poll(&mut context).is_ready(), "nobody reads what an earlier process left");
+    bench.held.drain(..).for_each(Chunk::delivered);
+    assert_eq!(*bench.told.0.lock().expect("no panic"), BTreeSet::from([7]));
 }
 
 #[derive(Clone, Debug)]

@@ -142,10 +142,15 @@ impl Permit {
         ticket: Ticket,
     ) -> Self {
         let mut permit = Self { ticket: Some(ticket), ..Self::new(receipt, share) };
-        let kept = marks.into_iter();
-        let none = || Arc::new(Share::empty());
-        permit.absorbed = kept.map(|marks| Memory { share: none(), marks: Some(marks) }).collect();
+        permit.absorb_marks(marks);
         permit
+    }
+
+    /// Takes marks in that stand behind no memory of its own.
+    fn absorb_marks(&mut self, marks: impl IntoIterator<Item = Arc<Marks>>) {
+        let none = || Arc::new(Share::empty());
+        let memory = |marks| Memory { share: none(), marks: Some(marks) };
+        self.absorbed.extend(marks.into_iter().map(memory));
     }
 
     /// A permit for the same memory, owed to another account.
@@ -193,11 +198,22 @@ impl Permit {
     }
 
     /// The chunk is written to disk, while it is in memory: the marks go to the store, which says
-    /// when they may speak.
-    pub fn keep(&mut self, ticket: Ticket) -> Vec<Arc<Marks>> {
+    /// when they may speak, and a hold on the memory, which is taken until the disk has the chunk.
+    pub fn keep(&mut self, ticket: Ticket) -> (Vec<Arc<Share>>, Vec<Arc<Marks>>) {
         self.ticket = Some(ticket);
         let all = std::iter::once(&mut self.memory).chain(&mut self.absorbed);
-        all.filter_map(|memory| memory.marks.take()).collect()
+        let (mut memory, mut marks) = (Vec::with_capacity(1), Vec::new());
+        for one in all {
+            memory.push(Arc::clone(&one.share));
+            marks.extend(one.marks.take());
+        }
+        (memory, marks)
+    }
+
+    /// Nobody is there to write the chunk to disk: it does not lie there, and has its marks again.
+    pub fn not_kept(&mut self, marks: impl IntoIterator<Item = Arc<Marks>>) {
+        self.ticket = None;
+        self.absorb_marks(marks);
     }
 
     /// The chunk goes to disk: its obligation, what is to be kept until it is there, and the marks.

@@ -84,6 +84,23 @@ pub struct Storekeeper {
     /// Until when the disk is left alone.
     rests_until: Option<Instant>,
     told: Option<Instant>,
+    /// Behind `orders`: nobody can give one any more when it says so.
+    _gone: Gone,
+}
+
+/// Says that nobody keeps the store any more, however that came: nothing comes back from there.
+#[derive(Debug)]
+struct Gone {
+    line: Arc<Line>,
+    counters: Arc<StorageCounters>,
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.counters.is_full.set(1);
+        self.line.lock().nothing_comes_back();
+        self.line.wake();
+    }
 }
 
 /// What others see of a storekeeper.
@@ -117,6 +134,7 @@ impl Storekeeper {
             state.has_backlog = logs.has_unread();
             state.next_number = first_own;
         }
+        let gone = Gone { line: Arc::clone(&line), counters: Arc::clone(&counters) };
         let keeper = Self {
             orders,
             keeper: Arc::new(sender.clone()),
@@ -137,6 +155,7 @@ impl Storekeeper {
             deferred: Deferred::default(),
             rests_until: None,
             told: None,
+            _gone: gone,
         };
         (keeper, sender, shown)
     }

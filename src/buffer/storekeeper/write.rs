@@ -78,7 +78,7 @@ impl Storekeeper {
             "{name}: a chunk of {bytes} bytes stays in memory, the store takes at most {bytes_max}; \
              raise storage.total_limit_size"
         );
-        let Stored { block, chunk, marks } = stored;
+        let Stored { block, chunk, marks, .. } = stored;
         if let Some(mut chunk) = chunk {
             chunk.permit.hold([Share::empty(), Share::empty()], block.number);
             let mut state = self.line.lock();
@@ -148,7 +148,8 @@ pub(super) fn written(
     owed: &mut Option<Receipt>,
     kept: Option<&mut HashMap<u64, Vec<Arc<Marks>>>>,
 ) {
-    let Stored { block, chunk, mut marks } = stored;
+    let Stored { block, chunk, mut marks, memory } = stored;
+    drop(memory);
     if let Some(chunk) = chunk {
         let (receipt, memory, of_chunk) = chunk.permit.store();
         match owed {
