@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use atomic_waker::AtomicWaker;
 use tokio::sync::watch;
 
+use super::lanes::Lanes;
 use crate::chunk::Chunk;
-use crate::ledger::Budget;
 
 /// Chunks in memory, before those on disk.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub(super) struct State {
     /// Deferred blocks, by lane.
     pub(super) deferred: HashMap<u64, u64>,
     /// What lanes hold in memory of what went straight to the output.
-    pub(super) lanes: HashMap<u64, Budget>,
+    pub(super) lanes: Lanes,
     /// The number of the next chunk: also of one that goes straight to the output, so that what is
     /// left of it at the end has its place among those on disk.
     pub(super) next_number: u64,

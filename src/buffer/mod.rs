@@ -12,6 +12,7 @@
 //! filesystem` has all its chunks written, those that go straight to the output too; these carry a
 //! [`Ticket`], so that the disk forgets them when they are delivered.
 
+mod lanes;
 mod line;
 mod order;
 pub mod storekeeper;
@@ -244,7 +245,7 @@ impl Store {
             LaneRule::OfTag => self.memory.bytes_max() / LANE_SHARE,
             LaneRule::One => return Some([of_output, Share::empty()]),
         };
-        let of_lane = take_of_lane(&mut state.lanes, lane, bytes, bytes_max)?;
+        let of_lane = state.lanes.take(lane, bytes, bytes_max)?;
         Some([of_output, of_lane])
     }
 }
@@ -260,22 +261,6 @@ impl LaneRule {
             }
         }
     }
-}
-
-/// Most lanes of which it is remembered that they hold nothing.
-const LANES_MAX: usize = 1_024;
-
-/// Takes memory of a lane, of at most `bytes_max`. `None`: it has too much.
-fn take_of_lane(
-    lanes: &mut std::collections::HashMap<u64, Budget>,
-    lane: u64,
-    bytes: usize,
-    bytes_max: u64,
-) -> Option<Share> {
-    if lanes.len() > LANES_MAX && !lanes.contains_key(&lane) {
-        lanes.retain(|_, budget| budget.used_bytes() > 0);
-    }
-    lanes.entry(lane).or_insert_with(|| Budget::new(bytes_max)).try_take(bytes)
 }
 
 /// Where nobody is there to write it, it is left.

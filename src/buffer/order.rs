@@ -43,6 +43,11 @@ impl Stored {
     pub(super) fn alone(block: Block, chunk: Chunk) -> Self {
         Self { block, chunk: Some(chunk), memory: Vec::new(), marks: Vec::new() }
     }
+
+    /// Marks that are to be kept once its memory is free.
+    pub(super) fn marks(&self) -> usize {
+        self.chunk.as_ref().map_or(0, |chunk| chunk.permit.marks())
+    }
 }
 
 /// The way to the storekeeper. Not bounded by itself: what is in there holds its share of the memory

@@ -270,6 +270,52 @@ fn without_a_storekeeper_nothing_is_promised_and_nothing_is_waited_for() {
     assert_eq!(*bench.told.0.lock().expect("no panic"), BTreeSet::from([7]));
 }
 
+#[test]
+fn what_has_its_outcome_before_it_is_written_is_not_written_and_its_memory_is_free() {
+    let mut bench = Bench::on(Default::default(), true);
+    bench.disk.die(true);
+    for first in 0..3 {
+        let share = bench.budget.try_take(700).expect("free");
+        bench.push_paid("a", first, 1, (Storage::Filesystem, share));
+        bench.pop().expect("it need not wait for the disk");
+    }
+    bench.keeper.work();
+    bench.held.remove(1).delivered();
+    bench.keeper.work();
+    assert_eq!(bench.budget.used_bytes(), 1_400);
+    assert_eq!(*bench.told.0.lock().expect("no panic"), BTreeSet::from([1]));
+    bench.disk.heal();
+    bench.keeper.work();
+    assert_eq!(*bench.told.0.lock().expect("no panic"), BTreeSet::from([0, 1, 2]));
+    bench.held.drain(..).for_each(Chunk::delivered);
+    bench.keeper.work();
+    assert_eq!((bench.budget.used_bytes(), bench.disk.bytes()), (0, 0));
+    bench.end();
+}
+
+#[test]
+fn no_more_is_written_than_marks_may_be_kept_for_and_the_rest_when_some_have_gone() {
+    let mut bench = Bench::with(Default::default(), false, 1, LaneRule::One);
+    bench.keeper.keep_marks(2);
+    for first in 0..6 {
+        let share = bench.budget.try_take(700).expect("free");
+        bench.push_paid("a", first, 1, (Storage::Memory, share));
+    }
+    bench.keeper.work();
+    assert_eq!(bench.budget.used_bytes(), 4 * 700, "one went straight, two are on disk");
+    assert!(bench.buffer.store.as_ref().expect("there is one").shown.is_full());
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        bench.keeper.work();
+        seen.extend(bench.pop().into_iter().flat_map(|(_, numbers)| numbers));
+        bench.held.drain(..).for_each(Chunk::delivered);
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(bench.told.0.lock().expect("no panic").len(), 6);
+    assert!(!bench.buffer.store.as_ref().expect("there is one").shown.is_full());
+    bench.end();
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Push {

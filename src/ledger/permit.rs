@@ -229,6 +229,13 @@ impl Permit {
         (receipt, memory, marks)
     }
 
+    /// How many marks stand behind it.
+    #[must_use]
+    pub fn marks(&self) -> usize {
+        let all = std::iter::once(&self.memory).chain(&self.absorbed);
+        all.filter_map(|memory| memory.marks.as_ref()).map(|marks| marks.len()).sum()
+    }
+
     /// Whether the chunk also lies on disk, or is about to.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {

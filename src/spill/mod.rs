@@ -91,3 +91,4 @@ pub use log::{
     AppendError, Appended, FileError, Log, MEMORY_BYTES, OpenError, Peeked, Settings, disk_bytes,
 };
 pub use place::{Place, PlaceError, SCRATCH, Space};
+pub use ranges::Ranges;

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 /// Ranges in ascending order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Ranges<T>(Vec<Range<T>>);
+pub struct Ranges<T>(Vec<Range<T>>);
 
 impl<T: Copy + Ord + Into<u64>> Ranges<T> {
     /// Adds all of a range; gives how many of it are new.
-    pub(super) fn insert(&mut self, range: Range<T>) -> u64 {
+    pub fn insert(&mut self, range: Range<T>) -> u64 {
         if range.is_empty() {
             return 0;
         }
@@ -45,11 +45,14 @@ impl<T: Copy + Ord + Into<u64>> Ranges<T> {
     }
 
     /// How many numbers are in.
-    pub(super) fn count(&self) -> u64 {
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.0.iter().map(length).sum()
     }
 
-    pub(super) fn as_slice(&self) -> &[Range<T>] {
+    /// The ranges themselves.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Range<T>] {
         &self.0
     }
 

@@ -17,7 +17,8 @@ impl Storekeeper {
         let appended = self.logs.append_left(left.iter().map(|stored| &stored.block));
         let mut left = left.into_iter();
         for stored in left.by_ref().take(appended.written) {
-            written(stored, &mut self.owed, None);
+            // Its marks speak now: it survives.
+            drop(written(stored, &mut self.owed));
         }
         if let Some(error) = appended.end {
             tracing::error!("{}: {error}; the rest is left", self.name);
@@ -30,7 +31,9 @@ impl Storekeeper {
                 false => chunk.permit.receipt.dropped(records, Reason::Stopped),
             }
         }
-        let chunks = left.chain(self.pending.drain(..)).filter_map(|stored| stored.chunk);
+        let chunks = left
+            .chain(std::mem::take(&mut self.pending).into_values())
+            .filter_map(|stored| stored.chunk);
         chunks.for_each(|chunk| chunk.dropped(Reason::Stopped));
         // What came back while the output ended.
         while let Some(chunk) = self.line.try_pop() {

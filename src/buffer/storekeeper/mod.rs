@@ -7,12 +7,12 @@
 mod close;
 mod deferred;
 mod logs;
+mod marks;
 mod read_back;
 mod window;
 mod write;
 
-use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use crate::chunk::Chunk;
 use crate::clock;
-use crate::ledger::{Account, Keeper, Marks, Receipt};
-use crate::spill::Log;
+use crate::ledger::{Account, Keeper, Receipt};
+use crate::spill::{Log, Ranges};
 use crate::telemetry::counters::StorageCounters;
 
 use super::LaneRule;
@@ -30,6 +30,7 @@ use super::line::Line;
 use super::order::{Order, Orders, Stored};
 use deferred::Deferred;
 use logs::Logs;
+use marks::{KeptMarks, MARKS_MAX};
 use window::Window;
 use write::FAILED_WAIT;
 
@@ -66,10 +67,10 @@ pub struct Storekeeper {
     counters: Arc<StorageCounters>,
     /// Blocks from here on are of this process.
     first_own: u64,
-    /// What waits to be written, in the order of the numbers.
-    pending: VecDeque<Stored>,
-    /// What was told of blocks that still wait to be written.
-    early: Vec<(u64, Range<u32>)>,
+    /// What waits to be written, by number.
+    pending: BTreeMap<u64, Stored>,
+    /// What has ended of blocks that still wait to be written.
+    early: BTreeMap<u64, Ranges<u32>>,
     /// The number of the newest block on disk.
     newest_written: u64,
     /// What is left at the end.
@@ -78,7 +79,7 @@ pub struct Storekeeper {
     /// Owed for what is on disk and nowhere else.
     owed: Option<Receipt>,
     /// Marks of blocks on disk, where that does not survive: the source has to be able to say it again.
-    marks: HashMap<u64, Vec<Arc<Marks>>>,
+    marks: KeptMarks,
     window: Window,
     deferred: Deferred,
     /// Until when the disk is left alone.
@@ -145,13 +146,13 @@ impl Storekeeper {
             account,
             name,
             counters,
-            pending: VecDeque::new(),
-            early: Vec::new(),
+            pending: BTreeMap::new(),
+            early: BTreeMap::new(),
             newest_written: 0,
             left: Vec::new(),
             left_kept: Vec::new(),
             owed: None,
-            marks: HashMap::new(),
+            marks: KeptMarks::new(MARKS_MAX),
             deferred: Deferred::default(),
             rests_until: None,
             told: None,
@@ -192,15 +193,21 @@ impl Storekeeper {
         self.turn();
     }
 
+    /// Lets it keep no more marks than that.
+    #[cfg(test)]
+    pub(super) fn keep_marks(&mut self, count_max: usize) {
+        self.marks = KeptMarks::new(count_max);
+    }
+
     /// Takes an order. Returns whom to tell when everything is closed.
     fn receive(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
         match order {
-            Order::Store(stored) => self.pending.push_back(stored),
+            Order::Store(stored) => drop(self.pending.insert(stored.block.number, stored)),
             Order::Leave(stored) => self.left.push(stored),
             Order::LeaveKept(chunk) => self.left_kept.push(chunk),
             Order::Ended(number, entries) => {
-                if self.is_pending(number) {
-                    self.early.push((number, entries));
+                if self.pending.contains_key(&number) {
+                    self.early.entry(number).or_default().insert(entries);
                 } else {
                     self.logs.ended(number, entries);
                 }
@@ -230,11 +237,6 @@ impl Storekeeper {
     fn wake_in(&self) -> Option<Duration> {
         let rest = self.rests_until.map(|until| until.saturating_duration_since(clock::now()));
         rest.or_else(|| (!self.pending.is_empty()).then_some(FAILED_WAIT))
-    }
-
-    fn is_pending(&self, number: u64) -> bool {
-        let first = self.pending.front().map(|stored| stored.block.number);
-        first.is_some_and(|first| number >= first)
     }
 
     fn show(&self) {

@@ -115,7 +115,7 @@ impl Storekeeper {
         let left: Vec<Entry> = left.map(|(_, entry)| *entry).collect();
         let receipt = self.receipt(number, left.len() as u64);
         let ticket = Ticket::new(Arc::clone(&self.keeper), number, starts, self.logs.survives());
-        let marks = self.marks.remove(&number).unwrap_or_default();
+        let marks = self.marks.take(number);
         let (share, of_lane) = room.into_shares();
         let mut permit = Permit::read_back(receipt, share, marks, ticket);
         permit.hold([of_lane, Share::empty()], number);
@@ -145,7 +145,7 @@ impl Storekeeper {
         // Of a gap nobody knows whose records were in there: what is owed stays until the end.
         if let (Some(number), Some(records)) = (damage.number, damage.records) {
             self.receipt(number, records).dropped(records, Reason::Damaged);
-            self.marks.remove(&number);
+            drop(self.marks.take(number));
         }
     }
 }

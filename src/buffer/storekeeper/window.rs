@@ -2,9 +2,8 @@
 //!
 //! One lane may take a part of it: what cannot be delivered must not keep the rest from being read.
 
-use std::collections::HashMap;
-
-use crate::buffer::{LaneRule, take_of_lane};
+use crate::buffer::LaneRule;
+use crate::buffer::lanes::Lanes;
 use crate::chunk::CHUNK_OVERHEAD_BYTES;
 use crate::ledger::{Budget, Share};
 use crate::spill::Header;
@@ -18,7 +17,7 @@ const LANE_BYTES_MIN: u64 = 256 * 1_024;
 #[derive(Debug)]
 pub(super) struct Window {
     all: Budget,
-    lanes: HashMap<u64, Budget>,
+    lanes: Lanes,
     lane_bytes_max: u64,
 }
 
@@ -48,14 +47,14 @@ impl Window {
             LaneRule::OfTag => (bytes_max / LANE_SHARE).max(LANE_BYTES_MIN.min(bytes_max / 2)),
             LaneRule::One => bytes_max,
         };
-        Self { all: Budget::new(bytes_max), lanes: HashMap::new(), lane_bytes_max }
+        Self { all: Budget::new(bytes_max), lanes: Lanes::default(), lane_bytes_max }
     }
 
     /// Takes room for a block. What is larger than all there is gets all there is.
     pub(super) fn take(&mut self, header: &Header) -> Option<Room> {
         let bytes = cost(header);
         let bytes_max = self.lane_bytes_max;
-        let of_lane = take_of_lane(&mut self.lanes, header.lane, bytes, bytes_max)?;
+        let of_lane = self.lanes.take(header.lane, bytes, bytes_max)?;
         let of_all = self.all.try_take(bytes)?;
         Some(Room { of_all, of_lane })
     }

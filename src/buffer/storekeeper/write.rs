@@ -1,6 +1,5 @@
 //! From memory to disk: what is to be stored, and what is over.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use super::Storekeeper;
 use crate::buffer::order::Stored;
 use crate::clock;
 use crate::ledger::{Marks, Receipt, Share};
-use crate::spill::AppendError;
+use crate::spill::{AppendError, Ranges};
 
 /// How long to wait before something is tried again that the disk refused.
 pub(super) const FAILED_WAIT: Duration = Duration::from_secs(1);
@@ -18,19 +17,16 @@ const REMIND_INTERVAL: Duration = Duration::from_secs(30);
 impl Storekeeper {
     /// The memory of a block is free. If all of it has its outcome it need not be written any more.
     pub(super) fn freed(&mut self, number: u64) {
-        let place = self.pending.binary_search_by_key(&number, |stored| stored.block.number);
-        let Some(stored) = place.ok().and_then(|place| self.pending.get(place)) else {
+        let Some(stored) = self.pending.get(&number) else {
             // Kept where the disk does not survive: they speak now.
-            self.marks.remove(&number);
+            drop(self.marks.take(number));
             return;
         };
-        let of_block = self.early.iter().filter(|(early, _)| *early == number);
-        let ended =
-            of_block.map(|(_, entries)| u64::from(entries.end.saturating_sub(entries.start)));
-        if stored.chunk.is_none() && ended.sum::<u64>() >= stored.block.entries.len() as u64 {
+        let ended = self.early.get(&number).map_or(0, Ranges::count);
+        if stored.chunk.is_none() && ended >= stored.block.entries.len() as u64 {
             // Its marks speak now.
-            self.pending.retain(|stored| stored.block.number != number);
-            self.early.retain(|(early, _)| *early != number);
+            self.pending.remove(&number);
+            self.early.remove(&number);
         }
     }
 
@@ -41,68 +37,76 @@ impl Storekeeper {
     }
 
     pub(super) fn write_pending(&mut self) {
+        let is_full = !self.append_pending();
+        self.full(is_full);
+    }
+
+    /// `false`: something waits that cannot be written yet.
+    fn append_pending(&mut self) -> bool {
         while !self.pending.is_empty() {
-            let blocks = self.pending.iter().map(|stored| (&stored.block, stored.chunk.is_none()));
+            let survives = self.logs.survives();
+            let mut room = self.marks.room();
+            let blocks = self.pending.values();
+            let blocks = blocks.take_while(|stored| survives || room.takes(stored.marks()));
+            let blocks = blocks.map(|stored| (&stored.block, stored.chunk.is_none()));
             let appended = self.logs.append(blocks);
-            for stored in self.pending.drain(..appended.written.min(self.pending.len())) {
-                self.newest_written = stored.block.number;
-                written(stored, &mut self.owed, (!self.logs.survives()).then_some(&mut self.marks));
-            }
-            self.apply_early();
+            self.are_written(appended.written);
             match appended.end {
+                None if appended.written == 0 => return false,
                 None => {}
-                Some(AppendError::Full { .. }) => return self.full(true),
                 Some(AppendError::TooLong { bytes, bytes_max })
                     if self.hand_over(bytes, bytes_max) => {}
-                Some(AppendError::TooLong { .. }) => return self.full(true),
-                Some(AppendError::Failed { .. }) => {
-                    if let Some(error) = appended.end {
-                        self.refused(&error);
-                    }
-                    return self.full(true);
+                Some(AppendError::Full { .. } | AppendError::TooLong { .. }) => return false,
+                Some(error @ AppendError::Failed { .. }) => {
+                    self.refused(&error);
+                    return false;
                 }
             }
         }
-        self.full(false);
+        true
+    }
+
+    /// The first blocks of those that wait are on disk.
+    fn are_written(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some((number, stored)) = self.pending.pop_first() else { return };
+            self.newest_written = number;
+            let marks = written(stored, &mut self.owed);
+            // Where the disk survives they speak now; otherwise when its records have their outcome.
+            if !self.logs.survives() {
+                self.marks.insert(number, marks);
+            }
+            let early = self.early.remove(&number).unwrap_or_default();
+            early.as_slice().iter().for_each(|one| self.logs.ended(number, one.clone()));
+        }
     }
 
     /// A block that the log can never take goes to the output, once all before it are there.
     fn hand_over(&mut self, bytes: u64, bytes_max: u64) -> bool {
         let is_first = !self.logs.has_unread() && self.deferred.is_empty();
-        if !is_first && self.pending.front().is_some_and(|stored| stored.chunk.is_some()) {
+        if !is_first && self.pending.values().next().is_some_and(|stored| stored.chunk.is_some()) {
             return false;
         }
-        let Some(stored) = self.pending.pop_front() else { return false };
+        let Some((number, stored)) = self.pending.pop_first() else { return false };
+        self.early.remove(&number);
         let name = &self.name;
         tracing::warn!(
             "{name}: a chunk of {bytes} bytes stays in memory, the store takes at most {bytes_max}; \
              raise storage.total_limit_size"
         );
-        let Stored { block, chunk, marks, .. } = stored;
+        let Stored { chunk, marks, .. } = stored;
         if let Some(mut chunk) = chunk {
-            chunk.permit.hold([Share::empty(), Share::empty()], block.number);
+            chunk.permit.hold([Share::empty(), Share::empty()], number);
             let mut state = self.line.lock();
-            state.read_up_to(block.number);
+            state.read_up_to(number);
             state.push(chunk);
             drop(state);
             self.line.wake();
-        } else if !marks.is_empty() {
+        } else {
             // The output has it: they speak when it has its outcome.
-            self.marks.insert(block.number, marks);
+            self.marks.insert(number, marks);
         }
         true
-    }
-
-    fn apply_early(&mut self) {
-        let first = self.pending.front().map_or(u64::MAX, |stored| stored.block.number);
-        let log = &mut self.logs;
-        self.early.retain(|(number, entries)| {
-            let is_written = *number < first;
-            if is_written {
-                log.ended(*number, entries.clone());
-            }
-            !is_written
-        });
     }
 
     pub(super) fn full(&mut self, is_full: bool) {
@@ -116,10 +120,10 @@ impl Storekeeper {
     /// output, which may well be able to deliver it. It holds its share of the budget as it is.
     fn hand_out(&mut self) {
         let mut state = self.line.lock();
-        self.pending.retain_mut(|stored| {
+        self.pending.retain(|number, stored| {
             let Some(mut chunk) = stored.chunk.take() else { return true };
-            chunk.permit.hold([Share::empty(), Share::empty()], stored.block.number);
-            state.read_up_to(stored.block.number);
+            chunk.permit.hold([Share::empty(), Share::empty()], *number);
+            state.read_up_to(*number);
             state.push(chunk);
             false
         });
@@ -142,13 +146,10 @@ impl Storekeeper {
     }
 }
 
-/// A block is on disk.
-pub(super) fn written(
-    stored: Stored,
-    owed: &mut Option<Receipt>,
-    kept: Option<&mut HashMap<u64, Vec<Arc<Marks>>>>,
-) {
-    let Stored { block, chunk, mut marks, memory } = stored;
+/// A block is on disk: what is owed for it, if nobody else has it, and its memory. Gives its marks.
+#[must_use = "marks speak when they are dropped"]
+pub(super) fn written(stored: Stored, owed: &mut Option<Receipt>) -> Vec<Arc<Marks>> {
+    let Stored { chunk, mut marks, memory, .. } = stored;
     drop(memory);
     if let Some(chunk) = chunk {
         let (receipt, memory, of_chunk) = chunk.permit.store();
@@ -159,8 +160,5 @@ pub(super) fn written(
         marks.extend(of_chunk);
         drop(memory);
     }
-    // Where the disk survives the marks speak now; otherwise when its records have their outcome.
-    if let Some(kept) = kept.filter(|_| !marks.is_empty()) {
-        kept.insert(block.number, marks);
-    }
+    marks
 }
