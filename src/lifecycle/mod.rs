@@ -93,6 +93,12 @@ impl StopSender {
 }
 
 impl StopReceiver {
+    /// The stop, if it was asked for.
+    #[must_use]
+    pub fn asked(&self) -> Option<Stop> {
+        *self.0.borrow()
+    }
+
     /// Returns once the stop was asked for.
     pub async fn stopping(&mut self) -> Stop {
         match self.0.wait_for(Option::is_some).await.map(|stop| *stop) {

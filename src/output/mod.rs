@@ -60,7 +60,7 @@ impl Output {
     pub async fn run(self, buffer: Arc<Buffer>, stop: StopReceiver) {
         match self {
             Self::File(output) => output.run(buffer, stop).await,
-            Self::Null => null::run(buffer).await,
+            Self::Null => null::run(buffer, stop).await,
             Self::Forward(output) => output.run(buffer, stop).await,
             Self::Stdout(output) => output.run(buffer, stop).await,
             Self::Http(output) => output.run(buffer, stop).await,

@@ -3,6 +3,7 @@
 //! No code here is run for a record. Reading has a thread of its own, and so has everything behind
 //! the ring: however busy delivery is, the sockets are read.
 
+mod ending;
 mod error;
 mod inputs;
 mod outputs;
@@ -37,6 +38,7 @@ use crate::ring::Ring;
 use crate::router::Router;
 use crate::telemetry::Telemetry;
 
+use ending::Ending;
 pub use error::BuildError;
 pub use stages::FilterError;
 use stages::stages;
@@ -45,13 +47,6 @@ use stores::Stores;
 /// Chunks that may be between the inputs and the ingest: enough to read on while the ingest is
 /// busy with one.
 const RING_CHUNKS_MAX: usize = 1_024;
-/// How long lines that filters have printed are waited for at the end.
-const PRINT_WAIT: Duration = Duration::from_millis(500);
-/// How long a disk is waited for at the end: outputs keep a part of the time to stop for it.
-const DISK_WAIT: Duration = Duration::from_secs(2);
-/// How long the last offsets of files are waited for at the end.
-const STORE_WAIT: Duration = Duration::from_secs(1);
-
 /// A pipeline whose sockets are bound.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -260,6 +255,7 @@ impl Pipeline {
         let stored: Vec<_> =
             self.sources.iter().filter_map(|(source, _)| source.stored()).collect();
         let intake = self.intake.clone();
+        let asked = stop.clone();
         let reading = input::run(self.sources, self.intake, stop);
         tokio::pin!(reading);
         let mut is_reading = true;
@@ -285,19 +281,7 @@ impl Pipeline {
                 },
             }
         }
-        for buffer in buffers {
-            if tokio::time::timeout(DISK_WAIT, buffer.end()).await.is_err() {
-                tracing::error!("the disk does not answer: what was to be written is left");
-            }
-        }
-        if let Some(printed) = printed {
-            // Those who print have ended: what they printed is nearly always written by now.
-            let _ = tokio::time::timeout(PRINT_WAIT, printed.wait()).await;
-        }
-        for stored in stored {
-            // What outputs have done is stored at the latest when the last chunk has gone.
-            let _ = tokio::time::timeout(STORE_WAIT, stored.wait()).await;
-        }
+        Ending { buffers, printed, stored }.wait(asked.asked()).await;
         let outputs = self.telemetry.outputs.iter();
         Account {
             ingest: self.telemetry.intake.balance(),

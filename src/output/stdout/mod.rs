@@ -5,14 +5,12 @@
 
 pub mod config;
 
-use std::future;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use tokio::time::sleep_until;
+use std::time::Duration;
 
 use super::counter;
+use super::deadline::{deadline, reserve, until};
 use super::format::json::{JsonFormat, Layout};
 use super::group::{Group, Groups};
 use crate::buffer::Buffer;
@@ -25,9 +23,6 @@ use crate::record::text_out;
 use crate::telemetry::OutputCounters;
 
 use config::{Config, Format};
-
-/// Kept of the time to stop, so that what was not printed can be told before the process ends.
-const STOP_RESERVE: Duration = Duration::from_millis(200);
 
 /// The output, ready to run.
 #[derive(Debug)]
@@ -82,70 +77,61 @@ impl Stdout {
     /// Prints until the buffer is closed and everything has its outcome, or until shortly before the
     /// deadline of a stop.
     pub async fn run(mut self, buffer: Arc<Buffer>, stop: StopReceiver) {
-        let mut is_open = true;
-        let mut is_in_time = true;
+        let (mut is_open, mut is_in_time) = (true, true);
+        let reserve = reserve(&buffer);
+        // Taken out when the time to stop was up.
+        let mut late = Vec::new();
         while is_in_time && (is_open || !self.groups.is_empty()) {
             tokio::select! {
                 biased;
-                () = deadline(stop.clone()) => is_in_time = false,
-                () = until(self.groups.due_at()) => is_in_time = self.print_all(&stop).await,
+                () = deadline(stop.clone(), reserve) => is_in_time = false,
+                () = until(self.groups.due_at()) => {
+                    late = self.print_all(&stop, reserve).await;
+                    is_in_time = late.is_empty();
+                }
                 chunk = buffer.pop(), if is_open => {
                     match chunk {
                         Some(chunk) => self.groups.push(chunk),
                         None => is_open = false,
                     }
                     if !is_open || buffer.is_crowded() {
-                        is_in_time = self.print_all(&stop).await;
+                        late = self.print_all(&stop, reserve).await;
+                        is_in_time = late.is_empty();
                     }
                 }
             }
         }
-        buffer.leave(self.groups.take().into_iter().flat_map(|group| group.chunks)).await;
+        late.extend(self.groups.take());
+        buffer.leave(late.into_iter().flat_map(|group| group.chunks)).await;
     }
 
-    /// Prints what was gathered. `false`: the time to stop was up before all of it was.
-    async fn print_all(&mut self, stop: &StopReceiver) -> bool {
-        let mut is_in_time = true;
+    /// Prints what was gathered. Gives what was not printed when the time to stop was up.
+    async fn print_all(&mut self, stop: &StopReceiver, reserve: Duration) -> Vec<Group> {
+        let mut late = Vec::new();
         for group in self.groups.take() {
-            if !is_in_time {
-                settle(group, Outcome::Late);
+            if !late.is_empty() {
+                late.push(group);
                 continue;
             }
             let text = self.printer.print(&group);
             let bytes = text.len() as u64;
             let outcome = tokio::select! {
-                written = self.around.console.write(text) => match written {
-                    Ok(()) => Outcome::Printed,
-                    Err(Closed) => Outcome::Closed,
-                },
-                () = deadline(stop.clone()) => Outcome::Late,
+                written = self.around.console.write(text) => Some(written),
+                () = deadline(stop.clone(), reserve) => None,
             };
             match outcome {
-                Outcome::Printed => self.around.counters.bytes.add(bytes),
-                Outcome::Closed => self.around.counters.errors.add(1),
-                Outcome::Late => is_in_time = false,
+                Some(Ok(())) => {
+                    self.around.counters.bytes.add(bytes);
+                    group.chunks.into_iter().for_each(Chunk::delivered);
+                }
+                Some(Err(Closed)) => {
+                    self.around.counters.errors.add(1);
+                    group.chunks.into_iter().for_each(|chunk| chunk.dropped(Reason::Closed));
+                }
+                None => late.push(group),
             }
-            settle(group, outcome);
         }
-        is_in_time
-    }
-}
-
-/// What became of a group.
-#[derive(Clone, Copy, Debug)]
-enum Outcome {
-    Printed,
-    Closed,
-    Late,
-}
-
-fn settle(group: Group, outcome: Outcome) {
-    for chunk in group.chunks {
-        match outcome {
-            Outcome::Printed => chunk.delivered(),
-            Outcome::Closed => chunk.dropped(Reason::Closed),
-            Outcome::Late => chunk.dropped(Reason::Stopped),
-        }
+        late
     }
 }
 
@@ -192,19 +178,6 @@ fn print_text(group: &Group, out: &mut Vec<u8>) {
             place += 1;
         }
     }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant.into()).await,
-        None => future::pending().await,
-    }
-}
-
-/// Returns shortly before the deadline of a stop.
-async fn deadline(mut stop: StopReceiver) {
-    let deadline = stop.stopping().await.deadline;
-    until(deadline.map(|deadline| deadline.checked_sub(STOP_RESERVE).unwrap_or(deadline))).await;
 }
 
 #[cfg(test)]
