@@ -31,13 +31,16 @@ impl Plan {
         Self { format, destination, escape_unicode }
     }
 
-    /// Takes the events out of a chunk that have no file. Gives the reason of the last of them, and of
-    /// how many that is no wish of the configuration; `None`: all have one.
+    /// Takes the events out of a chunk that have no file; the store on disk need not keep them. Gives
+    /// the reason of the last of them, and of how many that is no wish of the configuration; `None`: all
+    /// have one.
     pub fn admit(&mut self, chunk: &mut Chunk, now: Instant) -> Option<(Unplaced, u64)> {
         let Destination::Named(named) = &mut self.destination else { return None };
         let (mut last, mut refused) = (None, 0);
         let mut whole = Vec::new();
         let mut kept = Vec::with_capacity(chunk.entries.len());
+        let is_on_disk = chunk.permit.is_on_disk();
+        let mut gone = Vec::new();
         for (entry, (time, record)) in chunk.entries.entries.iter().zip(chunk.entries.iter()) {
             let record = record_of(chunk, record, &mut whole);
             match named.admit(time, &scene(&chunk.tag, record), now) {
@@ -49,10 +52,14 @@ impl Plan {
                     };
                     refused += u64::from(*action != Action::Drop);
                     last = Some(why);
+                    if is_on_disk {
+                        gone.push(entry.start);
+                    }
                 }
             }
         }
         let last = last?;
+        chunk.permit.ended(gone.into_iter());
         Arc::make_mut(&mut chunk.entries).entries = kept;
         Some((last, refused))
     }
@@ -114,10 +121,13 @@ fn scene<'a>(tag: &'a Tag, record: &'a [u8]) -> Scene<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+    use std::sync::Mutex;
+
     use super::*;
     use crate::chunk::fixture::{Fields, chunk};
     use crate::clock;
-    use crate::ledger::Account;
+    use crate::ledger::{Account, Keeper, Ticket};
     use crate::option::{Options, Policy, section};
     use crate::output::file::config::OPTIONS;
     use crate::record::fields::{SharedField, SharedFields};
@@ -210,6 +220,30 @@ mod tests {
         let mut plan = plan(&[&named[..], &all[..]].concat());
         let mut chunk = chunks("t", &[records]).remove(0);
         assert!(plan.admit(&mut chunk, clock::now()).is_none() && chunk.entries.len() == 5);
+        chunk.delivered();
+    }
+
+    #[test]
+    fn records_without_a_file_need_not_be_on_disk_any_more() {
+        #[derive(Debug, Default)]
+        struct Told(Mutex<Vec<u32>>);
+        impl Keeper for Told {
+            fn ended(&self, _: u64, entries: Range<u32>) {
+                self.0.lock().expect("no panic").extend(entries);
+            }
+            fn freed(&self, _: u64) {}
+        }
+        let records: &[Fields<'_>] =
+            &[&[("app", "a")], &[("app", "..")], &[("n", "1")], &[("app", "b")]];
+        let named = [("path", "/l/$app"), ("fallback_file", "f"), ("on_missing_field", "drop")];
+        let mut plan = plan(&named);
+        let mut chunk = chunks("t", &[records]).remove(0);
+        let told = Arc::new(Told::default());
+        let starts = chunk.entries.entries.iter().map(|entry| entry.start).collect();
+        let keeper = Arc::clone(&told) as Arc<dyn Keeper>;
+        let _of_store = chunk.permit.keep(Ticket::new(keeper, 1, starts, true));
+        assert!(plan.admit(&mut chunk, clock::now()).is_some());
+        assert_eq!(*told.0.lock().expect("no panic"), [1, 2]);
         chunk.delivered();
     }
 
