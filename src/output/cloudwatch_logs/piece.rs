@@ -39,13 +39,20 @@ pub(super) struct Piece {
     pub(super) shared: SharedFields,
     pub(super) arrived: Instant,
     pub(super) form: Form,
-    /// Where its one entry began in the chunk, once something else took the entry's place.
-    origin: Option<u32>,
+    /// Its one entry as it was in the chunk, once something else took the entry's place.
+    origin: Option<Origin>,
     /// There where the entries are some of a chunk's: others lie between them.
     part: Option<PartToken>,
     /// Owed for the records of `range`: as many as entries, but in texts of one record, of which
     /// only the last owes anything.
     pub(super) permit: Permit,
+}
+
+/// An entry of a chunk. Its memory is paid for as long as the piece's permit is there.
+#[derive(Clone, Debug)]
+struct Origin {
+    entries: Arc<Entries>,
+    entry: Entry,
 }
 
 /// Held by every piece of a chunk that was split by target: how many there are is how often it is
@@ -141,7 +148,7 @@ impl Piece {
             shared: self.shared.clone(),
             arrived: self.arrived,
             form: self.form,
-            origin: self.origin,
+            origin: self.origin.clone(),
             part: self.part.clone(),
             permit,
         }
@@ -160,8 +167,8 @@ impl Piece {
         if !self.permit.is_on_disk() || self.permit.receipt.records() == 0 {
             return;
         }
-        match self.origin {
-            Some(start) => self.permit.ended(std::iter::once(start)),
+        match &self.origin {
+            Some(origin) => self.permit.ended(std::iter::once(origin.entry.start)),
             None => {
                 let entries = self.entries.entries.get(self.range.clone()).unwrap_or_default();
                 self.permit.ended(entries.iter().map(|entry| entry.start));
@@ -169,18 +176,22 @@ impl Piece {
         }
     }
 
-    /// The time to stop is up: a chunk of what waits, for the store. `None`: it has its outcome. Texts
-    /// are no records any more and stay on disk only if their record is there.
-    pub(super) fn left(mut self) -> Option<Chunk> {
-        if self.form == Form::Text {
-            self.permit.left();
+    /// The time to stop is up: a chunk of what waits, for the store, as it came: with the record where
+    /// texts or a shorter one took its place. `None`: another text of the record speaks for it.
+    pub(super) fn left(self) -> Option<Chunk> {
+        if self.permit.receipt.records() == 0 {
             return None;
         }
-        let places = self.entries.entries.get(self.range.clone()).unwrap_or_default();
-        let entries = Entries { data: self.entries.data.clone(), entries: places.to_vec() };
+        let (data, entries) = match self.origin {
+            Some(Origin { entries, entry }) => (entries.data.clone(), vec![entry]),
+            None => {
+                let places = self.entries.entries.get(self.range).unwrap_or_default();
+                (self.entries.data.clone(), places.to_vec())
+            }
+        };
         Some(Chunk {
             tag: self.tag,
-            entries: Arc::new(entries),
+            entries: Arc::new(Entries { data, entries }),
             shared: self.shared,
             input: self.input,
             rewrites: self.rewrites,
@@ -190,14 +201,16 @@ impl Piece {
         })
     }
 
-    /// Where its one entry began in the chunk.
-    fn start(&self) -> Option<u32> {
-        self.origin.or_else(|| Some(self.entries.entries.get(self.range.start)?.start))
+    /// Its one entry as it was in the chunk.
+    fn origin(&self) -> Option<Origin> {
+        let entry = || self.entries.entries.get(self.range.start).copied();
+        let entries = || Arc::clone(&self.entries);
+        self.origin.clone().or_else(|| Some(Origin { entry: entry()?, entries: entries() }))
     }
 
     /// Puts another record in the place of the piece's one.
     pub(super) fn with_record(mut self, time: EventTime, record: &[u8]) -> Self {
-        self.origin = self.start();
+        self.origin = self.origin();
         (self.entries, self.range) = one_entry(time, record);
         self
     }
@@ -205,7 +218,7 @@ impl Piece {
     /// Puts messages in the place of the piece's one record. The last of them owes it: the record
     /// is delivered when all of them are.
     pub(super) fn into_texts(mut self, time: EventTime, texts: &[impl AsRef<[u8]>]) -> Vec<Self> {
-        self.origin = self.start();
+        self.origin = self.origin();
         self.form = Form::Text;
         let mut pieces = Vec::with_capacity(texts.len());
         for (at, text) in texts.iter().enumerate() {
@@ -222,4 +235,48 @@ fn one_entry(time: EventTime, bytes: &[u8]) -> (Arc<Entries>, Range<usize>) {
     let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let entries = vec![Entry { time, start: 0, end }];
     (Arc::new(Entries { data: Bytes::copy_from_slice(bytes), entries }), 0..1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::fixture::{chunk, lines};
+    use crate::ledger::Account;
+
+    /// The second record of three.
+    fn second(account: &Arc<Account>) -> (Piece, u32) {
+        let chunk = chunk(account, "t", &[&[("n", "1")], &[("n", "2")], &[("n", "3")]]);
+        let start = chunk.entries.entries[1].start;
+        let mut piece = Piece::whole(chunk);
+        piece.split(1).dropped(Reason::Refused);
+        let second = piece.split(1);
+        piece.dropped(Reason::Refused);
+        (second, start)
+    }
+
+    #[test]
+    fn a_shortened_record_is_left_as_it_came_and_where_it_was() {
+        let account = Arc::new(Account::default());
+        let (piece, start) = second(&account);
+        let shorter = piece.with_record(EventTime::default(), b"\x80");
+        assert_eq!(shorter.first().map(|(_, bytes, _)| bytes), Some(&b"\x80"[..]));
+        let left = shorter.left().expect("it is owed");
+        assert_eq!(left.entries.entries[0].start, start);
+        assert_eq!(lines(left), ["n=2"]);
+    }
+
+    #[test]
+    fn of_texts_that_are_left_the_last_gives_the_record() {
+        let account = Arc::new(Account::default());
+        let (piece, start) = second(&account);
+        let texts = piece.into_texts(EventTime::default(), &["a", "b", "c"]);
+        // One that is too long is cut once more.
+        let texts =
+            texts.into_iter().flat_map(|text| text.into_texts(EventTime::default(), &["x", "y"]));
+        let left: Vec<Chunk> = texts.filter_map(Piece::left).collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].entries.entries[0].start, start);
+        assert_eq!(left.into_iter().flat_map(lines).collect::<Vec<_>>(), ["n=2"]);
+        assert_eq!(account.balance().held, 0);
+    }
 }
