@@ -316,6 +316,69 @@ fn no_more_is_written_than_marks_may_be_kept_for_and_the_rest_when_some_have_gon
     bench.end();
 }
 
+#[test]
+fn what_is_left_goes_on_behind_a_chunk_that_is_longer_than_the_store_takes() {
+    let mut bench = Bench::on(Default::default(), true);
+    let long = "x".repeat(1_000_000);
+    bench.buffer.push(chunk(&bench.account, "a", &[&[("n", long.as_str())]]));
+    bench.keeper.work();
+    bench.push("a", 1, 1, Storage::Memory);
+    let held: Vec<Chunk> = std::iter::from_fn(|| bench.buffer.try_pop()).collect();
+    assert_eq!((held.len(), bench.disk.bytes()), (2, 0));
+    let account = Arc::clone(&bench.account);
+    bench.end_with(held);
+    let balance = account.balance();
+    assert_eq!((balance.stored, balance.dropped_for(Reason::Stopped)), (1, 1), "{balance}");
+}
+
+#[test]
+fn what_the_disk_has_not_taken_at_the_end_goes_where_the_rest_is_left() {
+    let mut bench = Bench::with(Default::default(), true, 1_400, LaneRule::One);
+    bench.disk.die(true);
+    bench.push("a", 0, 3, Storage::Filesystem);
+    let mut kept = bench.buffer.try_pop().expect("it went straight");
+    bench.push("a", 3, 1, Storage::Filesystem);
+    let other = bench.buffer.try_pop().expect("it went straight");
+    // Too much for the output's memory.
+    (4..8).for_each(|first| bench.push("a", first, 1, Storage::Memory));
+    let ended = Entries { data: kept.entries.data.clone(), entries: vec![kept.entries.entries[0]] };
+    kept.split(ended).delivered();
+    let kept_entries = kept.entries.entries[1..].to_vec();
+    let data = kept.entries.data.clone();
+    kept.entries = Arc::new(Entries { data, entries: kept_entries });
+    let disks = [bench.disk.clone(), bench.left.clone()];
+    let (account, told) = (Arc::clone(&bench.account), Arc::clone(&bench.told));
+    bench.end_with(vec![kept, other]);
+    let balance = account.balance();
+    assert_eq!((balance.delivered, balance.stored, balance.held), (1, 7, 0), "{balance}");
+    assert_eq!(told.0.lock().expect("no panic").len(), 6, "all of it survives");
+    disks.iter().for_each(SimulatedDisk::heal);
+    let mut again = Bench::on(disks, true);
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        again.keeper.work();
+        seen.extend(again.pop().into_iter().flat_map(|(_, numbers)| numbers));
+        again.held.drain(..).for_each(Chunk::delivered);
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7]);
+    again.keeper.work();
+    assert_eq!(again.disk.bytes() + again.left.bytes(), 0);
+    again.end();
+}
+
+#[test]
+fn what_was_never_written_is_not_stored() {
+    let mut bench = Bench::on(Default::default(), true);
+    [&bench.disk, &bench.left].into_iter().for_each(|disk| disk.die(true));
+    bench.push("a", 0, 2, Storage::Filesystem);
+    let kept = bench.buffer.try_pop().expect("it went straight");
+    let (account, told) = (Arc::clone(&bench.account), Arc::clone(&bench.told));
+    bench.end_with(vec![kept]);
+    let balance = account.balance();
+    assert_eq!((balance.stored, balance.dropped_for(Reason::Stopped)), (0, 2), "{balance}");
+    assert!(told.0.lock().expect("no panic").is_empty());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Push {

@@ -62,15 +62,18 @@ impl Logs {
         self.log.append(blocks)
     }
 
-    /// Appends what is left, in the order of its numbers.
+    /// Appends what is left, in the order of its numbers; see [`Log::append`].
     pub(super) fn append_left<'a>(
         &mut self,
-        blocks: impl IntoIterator<Item = &'a Block>,
+        blocks: impl IntoIterator<Item = (&'a Block, bool)>,
     ) -> Appended {
-        match &mut self.left {
-            Some(left) => left.append(blocks.into_iter().map(|block| (block, false))),
-            None => Appended { written: 0, end: None },
-        }
+        let Some(left) = &mut self.left else { return Appended { written: 0, end: None } };
+        let of_left = &mut self.of_left;
+        left.append(blocks.into_iter().inspect(|(block, is_kept)| {
+            if *is_kept {
+                of_left.insert(block.number);
+            }
+        }))
     }
 
     pub(super) fn ended(&mut self, number: u64, entries: Range<u32>) {

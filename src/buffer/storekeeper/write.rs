@@ -42,7 +42,7 @@ impl Storekeeper {
     }
 
     /// `false`: something waits that cannot be written yet.
-    fn append_pending(&mut self) -> bool {
+    pub(super) fn append_pending(&mut self) -> bool {
         while !self.pending.is_empty() {
             let survives = self.logs.survives();
             let mut room = self.marks.room();
@@ -76,9 +76,14 @@ impl Storekeeper {
             if !self.logs.survives() {
                 self.marks.insert(number, marks);
             }
-            let early = self.early.remove(&number).unwrap_or_default();
-            early.as_slice().iter().for_each(|one| self.logs.ended(number, one.clone()));
+            self.apply_early(number);
         }
+    }
+
+    /// A block is on disk of which some may have ended before.
+    pub(super) fn apply_early(&mut self, number: u64) {
+        let early = self.early.remove(&number).unwrap_or_default();
+        early.as_slice().iter().for_each(|one| self.logs.ended(number, one.clone()));
     }
 
     /// A block that the log can never take goes to the output, once all before it are there.
