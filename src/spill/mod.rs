@@ -54,7 +54,8 @@
 //!
 //! - A segment is never written to again by a later process; that begins one with a number above
 //!   all that are there. What an earlier one left is read from its beginning, without what is noted
-//!   as ended. What had ended without a note is delivered again: at most what was in flight.
+//!   as ended. What had ended without a note is delivered again: at most what was in flight, and what
+//!   has ended of a block in more pieces than may be noted (1,024) or of a segment whose notes are long.
 //! - A block counts as written when all bytes of it were, with [`Settings::syncs`] when the disk
 //!   said so. A write that fails is taken back, and if that fails too, another segment is begun:
 //!   numbers of what lies behind the end of the old one are not below that of the new one, and are

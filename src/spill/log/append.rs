@@ -193,7 +193,9 @@ impl Log {
             self.next_number = self.next_number.max(number.saturating_add(1));
             is_read &= is_kept;
             if is_read {
-                self.cursor.get_or_insert_with(|| Cursor::at(first)).pass(first, end);
+                let cursor = self.cursor.get_or_insert_with(|| Cursor::at(first));
+                self.changed.insert(cursor.segment);
+                cursor.pass(first, end);
             } else if is_kept {
                 segment.kept.insert(number..number.saturating_add(1));
             }
@@ -237,6 +239,7 @@ impl Log {
         // A file that could not be synced is not trusted again.
         let is_cut = writer.file.set_len(offset).is_ok();
         segment.is_longer = !is_cut;
+        self.changed.insert(writer.first);
         if is_cut && !self.settings.syncs {
             self.writer = Some(Writer { tail: offset, ..writer });
         }
@@ -283,6 +286,7 @@ impl Log {
         }
         let file = self.disk.create(&name).map_err(|source| self.failed(&name, source))?;
         self.segments.insert(first, Segment::default());
+        self.changed.insert(first);
         self.writer = Some(Writer { first, file, tail: 0, is_named: false });
         self.cursor.get_or_insert_with(|| Cursor::at(first));
         Ok(())

@@ -208,6 +208,7 @@ impl Log {
                 false
             }
             next => {
+                self.changed.insert(first);
                 self.cursor = Some(Cursor::at(next));
                 true
             }
@@ -331,11 +332,12 @@ impl Log {
 
     /// Damage is told of once, unless the segment stays for another try.
     fn tell(&mut self, damage: &Damage) {
-        let segment = self.cursor.as_ref().map(|cursor| cursor.segment);
-        if let Some(segment) = segment.and_then(|first| self.segments.get_mut(&first))
+        let first = self.cursor.as_ref().map(|cursor| cursor.segment);
+        if let Some(segment) = first.and_then(|first| self.segments.get_mut(&first))
             && !segment.stays
         {
             segment.told.push(damage.offset);
         }
+        self.changed.extend(first);
     }
 }

@@ -11,7 +11,7 @@ mod segment_reader;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -82,6 +82,9 @@ pub struct Log {
     settings: Settings,
     /// By the number of their first block.
     segments: BTreeMap<u64, Segment>,
+    /// Those of which something is to be noted, or that may be over: all that [`Self::write_ended`] looks
+    /// at, beside the one under the cursor.
+    changed: BTreeSet<u64>,
     /// Bytes of them all.
     bytes: u64,
     next_number: u64,
@@ -158,6 +161,7 @@ impl Log {
         let mut log = Self {
             disk,
             settings,
+            changed: segments.keys().copied().collect(),
             segments,
             bytes,
             next_number,
@@ -202,8 +206,10 @@ impl Log {
     /// Entries of a block that was read, passed over or kept have ended. They may come in any order
     /// and more than once.
     pub fn ended(&mut self, number: u64, entries: Range<u32>) {
-        if let Some(segment) = self.live.ended(number, entries) {
-            self.has_ended(segment, number);
+        match self.live.ended(number, entries) {
+            Some((segment, 0)) => self.has_ended(segment, number),
+            Some((segment, _)) => drop(self.changed.insert(segment)),
+            None => {}
         }
     }
 
@@ -236,6 +242,7 @@ impl Log {
 
     /// All of a block has ended.
     fn has_ended(&mut self, segment: u64, number: u64) {
+        self.changed.insert(segment);
         if let Some(segment) = self.segments.get_mut(&segment) {
             segment.live = segment.live.saturating_sub(1);
             segment.ended.insert(number..number.saturating_add(1));

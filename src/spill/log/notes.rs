@@ -6,6 +6,9 @@ use std::ops::Range;
 use super::{FileError, Kind, Log, name_of};
 use crate::spill::done::{DONE_BYTES_MAX, Note, write_done_header};
 
+/// Up to this length of the file entries are noted. The rest is for blocks: one note for many of them.
+const ENTRIES_BYTES_MAX: u64 = DONE_BYTES_MAX / 2;
+
 impl Log {
     /// Writes notes of what has ended since the last call, and deletes segments of which all has.
     ///
@@ -18,25 +21,45 @@ impl Log {
     /// the others are written all the same.
     pub fn write_ended(&mut self) -> Result<(), FileError> {
         let mut result = Ok(());
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.extend(self.cursor.as_ref().map(|cursor| cursor.segment));
         // Deleting first makes room for notes.
-        let over: Vec<u64> = self.segments.keys().copied().filter(|at| self.is_over(*at)).collect();
+        let over: Vec<u64> = changed.extract_if(.., |at| self.is_over(*at)).collect();
         for first in over {
             result = result.and(self.remove(first));
         }
-        let changed = self.segments.iter().filter(|(first, segment)| {
-            let is_noted = segment.ended.is_empty() && segment.told.is_empty();
-            let entries = || self.live.unnoted(self.numbers_of(**first)).next();
-            !is_noted || segment.is_longer || entries().is_some()
-        });
-        let changed: Vec<u64> = changed.map(|(first, _)| *first).collect();
-        for first in changed {
+        for first in changed.into_iter().filter(|first| self.has_unsaid(*first)).collect::<Vec<_>>()
+        {
             result = result.and(self.cut(first)).and(self.write_notes(first));
+            // Kept back, or the disk has refused it.
+            if self.has_unsaid(first) {
+                self.changed.insert(first);
+            }
         }
+        debug_assert!(self.misses_none(), "{:?} are looked at", self.changed);
         if self.segments.is_empty() {
             // Nothing is held for a log that is not used.
             (self.buffer, self.passed) = (Vec::new(), None);
         }
         result
+    }
+
+    /// Whether something is to be written for a segment.
+    fn has_unsaid(&self, first: u64) -> bool {
+        let Some(segment) = self.segments.get(&first) else {
+            return false;
+        };
+        let is_noted = segment.ended.is_empty() && segment.told.is_empty();
+        let entries = || self.live.unnoted(self.numbers_of(first)).next();
+        !is_noted || segment.is_longer || entries().is_some()
+    }
+
+    /// Whether all segments will be looked at that have to be.
+    fn misses_none(&self) -> bool {
+        let cursor = self.cursor.as_ref().map(|cursor| cursor.segment);
+        let is_looked_at = |first| self.changed.contains(&first) || cursor == Some(first);
+        let mut all = self.segments.keys();
+        all.all(|at| is_looked_at(*at) || !(self.is_over(*at) || self.has_unsaid(*at)))
     }
 
     /// Whether nothing of a segment is needed any more.
@@ -57,6 +80,8 @@ impl Log {
         let Some(segment) = self.segments.get_mut(&first) else {
             return Ok(());
         };
+        // Until all of it is gone.
+        self.changed.insert(first);
         // In this order: notes without a segment are deleted by the next start, a segment without
         // notes would be delivered again.
         if !segment.is_deleted {
@@ -77,6 +102,7 @@ impl Log {
             let removed = self.disk.remove(&name);
             removed.map_err(|source| self.file_error("delete", &name, source))?;
         }
+        self.changed.remove(&first);
         if let Some(segment) = self.segments.remove(&first) {
             self.bytes = self.bytes.saturating_sub(segment.all_bytes());
         }
@@ -95,6 +121,8 @@ impl Log {
         }
         if self.cursor.as_ref().is_some_and(|cursor| cursor.segment == first) {
             (self.cursor, self.seen) = (None, None);
+            // Nothing is unread: others may be over by that.
+            self.changed.extend(self.segments.keys());
         }
         if self.passed.as_ref().is_some_and(|(segment, _)| *segment == first) {
             self.passed = None;
@@ -139,8 +167,16 @@ impl Log {
             Note::Blocks { number: run.start, count }.write(first, &mut notes);
         }
         let numbers = self.numbers_of(first);
+        let mut of_entries = Vec::new();
         for (number, entries) in self.live.unnoted(numbers.clone()) {
-            Note::Entries { number, entries: entries.clone() }.write(first, &mut notes);
+            Note::Entries { number, entries: entries.clone() }.write(first, &mut of_entries);
+        }
+        let with_entries =
+            segment.done_bytes.saturating_add((notes.len() + of_entries.len()) as u64);
+        if with_entries <= ENTRIES_BYTES_MAX {
+            notes.append(&mut of_entries);
+        } else {
+            self.live.noted(numbers.clone());
         }
         let after = segment.done_bytes.saturating_add(notes.len() as u64);
         let is_room = self.bytes.saturating_add(notes.len() as u64) <= self.settings.bytes_max;

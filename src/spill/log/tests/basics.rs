@@ -104,3 +104,44 @@ fn a_block_longer_than_what_is_read_and_written_at_once_comes_back() {
         assert!(seen(&read.block) == seen(expected), "block {}", expected.number);
     }
 }
+
+#[test]
+fn a_block_whose_records_end_one_by_one_gets_a_bounded_number_of_notes() {
+    let disk = SimulatedDisk::default();
+    let mut log = open(&disk, Settings { segment_bytes_max: 1 << 20, ..SETTINGS });
+    append(&mut log, &[block(1, &[1; 5_000]), block(2, &[1])]);
+    log.read().expect("unread").expect("whole");
+    let max = u32::try_from(BLOCK_NOTES_MAX).expect("small");
+    for at in 0..2 * max {
+        log.ended(1, 2 * at..2 * at + 1);
+        log.write_ended().expect("written");
+    }
+    let notes = disk.read("0000000000000001.done").len();
+    assert_eq!(notes, FILE_HEADER_BYTES + BLOCK_NOTES_MAX * done::NOTE_BYTES);
+    let (blocks, _) = drain(&mut open(&disk.copied(), SETTINGS));
+    let ended: Vec<_> = (0..max).map(|at| 2 * at..2 * at + 1).collect();
+    assert_eq!(blocks[0].1, ended, "the others come again");
+    end_all(&mut log, [1]);
+    let (blocks, _) = drain(&mut open(&disk.copied(), SETTINGS));
+    assert_eq!(blocks.iter().map(|((number, _), _)| *number).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn notes_of_entries_leave_room_for_those_of_blocks() {
+    let disk = SimulatedDisk::default();
+    let bytes_max = 1 << 26;
+    let mut log = open(&disk, Settings { bytes_max, segment_bytes_max: bytes_max, ..SETTINGS });
+    let numbers = 1..=25_u64;
+    let blocks: Vec<Block> = numbers.clone().map(|number| block(number, &[1; 2_048])).collect();
+    append(&mut log, &blocks);
+    numbers.clone().for_each(|_| drop(log.read().expect("unread").expect("whole")));
+    for number in numbers {
+        (0..1_024).for_each(|at| log.ended(number, 2 * at..2 * at + 1));
+        log.write_ended().expect("written");
+    }
+    let notes = disk.read("0000000000000001.done").len() as u64;
+    assert!(notes <= done::DONE_BYTES_MAX / 2 && notes > done::DONE_BYTES_MAX / 3, "{notes}");
+    end_all(&mut log, 1..=24);
+    let (blocks, _) = drain(&mut open(&disk.copied(), SETTINGS));
+    assert_eq!(blocks.iter().map(|((number, _), _)| *number).collect::<Vec<_>>(), [25]);
+}

@@ -8,6 +8,7 @@ mod model;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::live::BLOCK_NOTES_MAX;
 use super::*;
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::{SharedField, SharedFields};
