@@ -10,7 +10,8 @@
 //!
 //! Otherwise its memory is given back as soon as it is written. An input with `storage.type
 //! filesystem` has all its chunks written, those that go straight to the output too; these carry a
-//! [`Ticket`], so that the disk forgets them when they are delivered.
+//! [`Ticket`], so that the disk forgets them when they are delivered, and hold their memory until they
+//! are written or need not be: a disk that is slow makes senders wait.
 
 mod lanes;
 mod line;

@@ -148,16 +148,28 @@ impl Stores {
         let left: Vec<String> = outputs.clone().map(left_name).collect();
         let known = outputs.chain(left.iter().map(String::as_str));
         for folder in place.forgotten(known) {
-            let folder = folder.display();
-            tracing::warn!(
-                "{folder}: records of an output that is not configured any more; nobody delivers them"
-            );
+            let path = folder.display();
+            match place.survives() {
+                true => tracing::warn!(
+                    "{path}: records of an output that is not configured any more; nobody delivers them"
+                ),
+                false => match place.delete(&folder) {
+                    Ok(()) => tracing::warn!(
+                        "{path}: what a process left without storage.path is deleted"
+                    ),
+                    Err(error) => tracing::warn!("cannot delete '{path}': {error}"),
+                },
+            }
         }
         match place.orphans() {
             0 => {}
-            slots => tracing::warn!(
-                "{slots} folders beside {path} hold records of processes that are gone; each start delivers one"
-            ),
+            slots => {
+                let does = if place.survives() { "delivers" } else { "deletes" };
+                tracing::warn!(
+                    "{slots} folders beside {path} hold records of processes that are gone; \
+                     each start {does} what is in one"
+                );
+            }
         }
     }
 

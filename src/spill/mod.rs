@@ -52,6 +52,9 @@
 //!
 //! # After a crash
 //!
+//! Where the folder is `storage.path`. What a process leaves in scratch is deleted by the next start
+//! ([`Place`]).
+//!
 //! - A segment is never written to again by a later process; that begins one with a number above
 //!   all that are there. What an earlier one left is read from its beginning, without what is noted
 //!   as ended. What had ended without a note is delivered again: at most what was in flight, and what

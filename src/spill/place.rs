@@ -4,6 +4,10 @@
 //! each process holds a numbered slot, because containers may share a volume, and in the slot each
 //! output has a folder. Blocks; must not know what the folders hold but for whether it is a log.
 //!
+//! A slot with logs and no process is taken before an empty one. In `storage.path` the start that takes
+//! it goes on with what is there. In scratch it deletes that: the process that left it may have had
+//! other destinations under the same names, and one that ends in order leaves nothing.
+//!
 //! ```text
 //! <storage.path>/firelane/0/.lock            held while the process runs
 //! <storage.path>/firelane/0/cloudwatch_logs.0/0000000000000001.log
@@ -138,7 +142,7 @@ impl Place {
         self.is_in_memory
     }
 
-    /// How many other slots hold logs and no process: one is adopted with each start.
+    /// How many other slots hold logs and no process: each start takes one, see above.
     #[must_use]
     pub fn orphans(&self) -> usize {
         self.orphans
@@ -172,6 +176,19 @@ impl Place {
         folders.retain(is_forgotten);
         folders.sort();
         folders
+    }
+
+    /// Deletes one of these folders, with all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn delete(&self, forgotten: &Path) -> io::Result<()> {
+        // A name, so that nothing outside of the slot is meant.
+        match forgotten.file_name() {
+            Some(name) => fs::remove_dir_all(self.slot.join(name)),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of the logs that are there already.
@@ -488,5 +505,7 @@ mod tests {
         fs::write(place.path().join("a/0000000000000001.log"), "12345").expect("written");
         assert_eq!(place.used_bytes(), 5);
         assert_eq!(found, ["b%2f1", "c"].map(|name| place.path().join(name)));
+        place.delete(&found[0]).expect("deleted");
+        assert_eq!(place.forgotten(["a"]), found[1..]);
     }
 }
