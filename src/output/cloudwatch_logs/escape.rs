@@ -4,6 +4,8 @@
 //! as JSON, its strings are escaped twice at once ([`Depth::Twice`]): no text in between, no second
 //! pass. Bytes that are no UTF-8 become U+FFFD. Must not know records or batches.
 
+use memchr::memchr2_iter;
+
 /// How often a text is escaped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Depth {
@@ -51,6 +53,10 @@ fn escape_rest(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
 
 /// Escapes what is known to be UTF-8: only `"`, `\` and control characters have to be.
 fn escape_valid(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
+    // JSON in a line has many quotes and nothing else to escape: known after one look.
+    if !text.iter().fold(false, |any, byte| any | (*byte < 0x20)) {
+        return escape_quotes(text, depth, body);
+    }
     let mut rest = text;
     let mut bytes = 0;
     loop {
@@ -64,6 +70,25 @@ fn escape_valid(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
         };
         rest = tail;
     }
+}
+
+/// Escapes a text in which only `"` and `\` have to be.
+fn escape_quotes(text: &[u8], depth: Depth, body: &mut Vec<u8>) -> usize {
+    let (mut from, mut bytes) = (0, text.len());
+    for at in memchr2_iter(b'"', b'\\', text) {
+        body.extend_from_slice(text.get(from..at).unwrap_or_default());
+        let quote = text.get(at).copied().unwrap_or_default();
+        match depth {
+            Depth::Once => body.extend_from_slice(&[b'\\', quote]),
+            Depth::Twice => {
+                body.extend_from_slice(&[b'\\', b'\\', b'\\', quote]);
+                bytes += 1;
+            }
+        }
+        from = at + 1;
+    }
+    body.extend_from_slice(text.get(from..).unwrap_or_default());
+    bytes
 }
 
 /// How many bytes from the start are not such ones.

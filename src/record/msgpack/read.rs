@@ -129,6 +129,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads over these bytes, if they are the next ones. As no msgpack value begins with another one,
+    /// those of whole values are found only where the same values stand.
+    #[inline]
+    #[must_use]
+    pub fn skip_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(bytes)?;
+        Some(())
+    }
+
     /// Reads over one value with all that is in it and returns its bytes.
     ///
     /// # Errors

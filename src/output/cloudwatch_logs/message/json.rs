@@ -35,6 +35,27 @@ impl<'a> Json<'a> {
         self.bytes
     }
 
+    /// Where the next byte is written.
+    pub(super) fn place(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Takes back all from a place on, with its bytes.
+    pub(super) fn take_back(&mut self, place: usize) {
+        self.body.truncate(place);
+        self.bytes = 0;
+    }
+
+    /// Text that is escaped already, and counted by [`Json::count`].
+    pub(super) fn copy(&mut self, escaped: &[u8]) {
+        self.body.extend_from_slice(escaped);
+    }
+
+    /// Counts bytes of the message that were copied.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
     /// Text without quotes and backslashes.
     pub(super) fn raw(&mut self, text: &[u8]) {
         self.body.extend_from_slice(text);
@@ -152,9 +173,8 @@ impl<'a> Json<'a> {
         self.raw(b"{");
         let empty = self.bytes;
         for (at, pair) in pairs.iter().enumerate() {
-            let replaced = shared
-                .is_some_and(|shared| pair.key_text().is_some_and(|key| shared.replaces(key)));
-            if replaced || !is_last(at, pair.key, pairs) {
+            let is_replaced = shared.is_some_and(|shared| shared.replaces_key_of(pair));
+            if is_replaced || !is_last(at, pair.key, pairs) {
                 continue;
             }
             self.comma(empty);
@@ -169,13 +189,13 @@ impl<'a> Json<'a> {
         Some(())
     }
 
-    fn comma(&mut self, empty: usize) {
+    pub(super) fn comma(&mut self, empty: usize) {
         if self.bytes > empty {
             self.raw(b",");
         }
     }
 
-    fn shared(&mut self, shared: &SharedText, pairs: &[Pair<'_>], empty: usize) {
+    pub(super) fn shared(&mut self, shared: &SharedText, pairs: &[Pair<'_>], empty: usize) {
         if let Some(joined) = &shared.joined {
             self.comma(empty);
             return self.field(joined);
@@ -197,7 +217,7 @@ impl<'a> Json<'a> {
     }
 
     /// A key that is no text becomes the text of its JSON.
-    fn key(&mut self, key: &[u8]) -> Option<()> {
+    pub(super) fn key(&mut self, key: &[u8]) -> Option<()> {
         if let Token::Str(text) | Token::Bin(text) = Reader::new(key).token().ok()? {
             self.string(text);
             return Some(());

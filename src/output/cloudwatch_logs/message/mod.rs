@@ -7,6 +7,7 @@
 //! limits.
 
 mod json;
+mod layout;
 mod shared;
 
 use crate::ledger::Reason;
@@ -16,7 +17,8 @@ use crate::record::msgpack::Reader;
 
 use super::escape::{Depth, escape};
 use super::field::{self, Value};
-use json::{Json, json_text};
+use json::{Json, PAIRS_INLINE, json_text};
+use layout::Layouts;
 use shared::SharedText;
 
 /// Writes messages; keeps what records have in common from one to the next.
@@ -25,6 +27,7 @@ pub struct MessageWriter {
     log_key: Option<Box<[u8]>>,
     dialect: Dialect,
     shared: SharedText,
+    layouts: Layouts,
 }
 
 /// How a record becomes a message.
@@ -53,7 +56,7 @@ impl MessageWriter {
     #[must_use]
     pub fn new(log_key: Option<&str>, dialect: Dialect) -> Self {
         let log_key = log_key.map(|key| key.as_bytes().into());
-        Self { log_key, dialect, shared: SharedText::default() }
+        Self { log_key, dialect, shared: SharedText::default(), layouts: Layouts::default() }
     }
 
     /// Appends the record's message to the body, without the quotes around it, and returns how
@@ -116,12 +119,20 @@ impl MessageWriter {
         shared: &SharedFields,
         body: &mut Vec<u8>,
     ) -> Result<usize, Reason> {
-        self.shared.make(shared);
+        if self.shared.make(shared) {
+            self.layouts.clear();
+        }
         let start = body.len();
         let mut json = Json::new(body);
         let mut reader = Reader::new(record);
         let pairs = reader.map_header().map_err(|_| Reason::Empty)?;
-        if json.map(&mut reader, pairs, Some(&self.shared), 0).is_none() {
+        let written = match usize::try_from(pairs) {
+            Ok(count) if count <= PAIRS_INLINE => {
+                self.layouts.write(&reader, count, &self.shared, &mut json)
+            }
+            _ => json.map(&mut reader, pairs, Some(&self.shared), 0),
+        };
+        if written.is_none() {
             // Cannot come: decoders check records whole. If it did, half a record would be wrong.
             body.truncate(start);
             return Err(Reason::Refused);

@@ -1,6 +1,7 @@
 //! The fields that all records of a chunk share, escaped once for all of them.
 
 use crate::record::fields::SharedFields;
+use crate::record::map::Pair;
 
 use super::json::Json;
 
@@ -21,9 +22,10 @@ pub(super) struct FieldText {
 }
 
 impl SharedText {
-    pub(super) fn make(&mut self, shared: &SharedFields) {
+    /// Whether it is new: it was of other fields.
+    pub(super) fn make(&mut self, shared: &SharedFields) -> bool {
         if self.of.is_same(shared) {
-            return;
+            return false;
         }
         let text = |key: &[u8], value: &[u8]| {
             let mut field = FieldText::default();
@@ -41,6 +43,7 @@ impl SharedText {
         });
         self.joined = (plain && !slice.is_empty()).then(|| self.join());
         self.of = shared.clone();
+        true
     }
 
     fn join(&self) -> FieldText {
@@ -56,8 +59,10 @@ impl SharedText {
         joined
     }
 
-    /// Whether a shared field takes the place of a record's own of this key.
-    pub(super) fn replaces(&self, key: &[u8]) -> bool {
-        self.of.as_slice().iter().any(|field| !field.yields && *field.key == *key)
+    /// Whether a shared field takes the place of this one of a record's own.
+    pub(super) fn replaces_key_of(&self, pair: &Pair<'_>) -> bool {
+        let replaces =
+            |key: &[u8]| self.of.as_slice().iter().any(|field| !field.yields && *field.key == *key);
+        pair.key_text().is_some_and(replaces)
     }
 }

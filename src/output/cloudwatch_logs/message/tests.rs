@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::json::PAIRS_INLINE;
+use super::layout::LAYOUTS_MAX;
 use super::*;
 use crate::record::fields::SharedField;
 use crate::record::msgpack::Writer;
@@ -243,5 +244,67 @@ proptest! {
         if written.is_err() {
             prop_assert!(body.is_empty(), "what has no message leaves no trace");
         }
+    }
+}
+
+/// Records of few kinds: two keys that may repeat, so that kinds come again, and one begins with the other.
+fn kinds() -> impl Strategy<Value = Vec<u8>> {
+    let key = prop_oneof![Just(b"a".as_slice()), Just(b"ab".as_slice()), Just(b"\"".as_slice())];
+    let value = prop_oneof![
+        Just(b"\xa1x".as_slice()),
+        Just(b"\x81\xa1m\x07".as_slice()),
+        Just(b"\xc0".as_slice())
+    ];
+    let pairs = proptest::collection::vec((key, value), 0..4);
+    (pairs, prop_oneof![Just(0_usize), Just(PAIRS_INLINE), Just(PAIRS_INLINE + 1)]).prop_map(
+        |(pairs, more)| {
+            let mut bytes = Vec::new();
+            let mut writer = Writer::new(&mut bytes);
+            writer.map_header(u32::try_from(pairs.len() + more).expect("few"));
+            for (key, value) in pairs {
+                writer.str(key);
+                writer.raw(value);
+            }
+            for at in 0..more {
+                writer.uint(at as u64);
+                writer.nil();
+            }
+            bytes
+        },
+    )
+}
+
+proptest! {
+    /// What a writer remembers of the records before shows in nothing that it writes.
+    #[test]
+    fn a_record_is_written_alike_whatever_was_written_before(
+        records in proptest::collection::vec((kinds(), 0_usize..3), 0..5 * LAYOUTS_MAX),
+    ) {
+        let of_chunk = [
+            SharedFields::default(),
+            shared(&[("a", "of the task", false), ("z", "\"", false)]),
+            shared(&[("ab", "if there is none", true), ("a", "first", false), ("a", "then", false)]),
+        ];
+        let mut used = MessageWriter::new(None, Dialect::FluentBit);
+        for (record, at) in records {
+            let (mut body, mut alone) = (b"before".to_vec(), b"before".to_vec());
+            let written = used.write(&record, &of_chunk[at], &mut body);
+            let expected =
+                MessageWriter::new(None, Dialect::FluentBit).write(&record, &of_chunk[at], &mut alone);
+            prop_assert_eq!(written, expected);
+            prop_assert_eq!(body, alone);
+        }
+    }
+
+    /// A record of a kind that is known, cut anywhere, is refused and leaves nothing.
+    #[test]
+    fn a_record_that_is_cut_is_refused_and_leaves_the_body_as_it_was(record in kinds(), cut: prop::sample::Index) {
+        let mut writer = MessageWriter::new(None, Dialect::FluentBit);
+        let mut body = Vec::new();
+        let _known = writer.write(&record, &SharedFields::default(), &mut body);
+        body.clear();
+        let part = &record[..cut.index(record.len())];
+        prop_assert!(writer.write(part, &SharedFields::default(), &mut body).is_err());
+        prop_assert!(body.is_empty());
     }
 }
