@@ -3,14 +3,16 @@
 //! Ingest and storekeeper put in at the end, the output takes from the front. Locked once a chunk.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
 use tokio::sync::watch;
 
+use super::block;
 use super::lanes::Lanes;
+use super::order::{Order, Orders, Stored};
+use super::waiting::Waiting;
 use crate::chunk::Chunk;
 
 /// Chunks in memory, before those on disk.
@@ -27,6 +29,11 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 pub(super) struct State {
     chunks: VecDeque<Chunk>,
+    /// What the output has no room for, while the disk need not take it: only if nothing there is to be
+    /// read back.
+    pub(super) waiting: Waiting,
+    /// Whether the storekeeper knows of it.
+    pub(super) is_watched: bool,
     /// Nothing more comes from the ingest.
     is_closed: bool,
     /// The time to stop is up: nothing more is read back.
@@ -55,6 +62,37 @@ impl State {
     /// Whether anything on disk is to be read back.
     pub(super) fn is_behind(&self) -> bool {
         self.is_unread() || !self.deferred.is_empty()
+    }
+
+    /// Whether nothing more comes, from nowhere.
+    fn is_at_its_end(&self) -> bool {
+        let is_over = self.is_closed && self.waiting.is_empty();
+        is_over && (self.is_abandoned || !self.is_behind())
+    }
+
+    /// What waits in memory is to be written, in its order.
+    pub(super) fn press(&mut self, orders: &Orders) {
+        while let Some((lane, chunk)) = self.waiting.take_oldest() {
+            self.give_away(chunk, lane, orders);
+        }
+    }
+
+    /// A chunk is to be written and comes back.
+    pub(super) fn give_away(&mut self, chunk: Chunk, lane: u64, orders: &Orders) {
+        let number = self.number(&chunk);
+        let block = block(&chunk, lane, number);
+        match orders.give(Order::Store(Stored::alone(block, chunk))) {
+            Ok(()) => self.newest_away = number,
+            // Without a storekeeper it is as without a disk.
+            Err(order) => order.into_chunk().into_iter().for_each(|chunk| self.push(chunk)),
+        }
+    }
+
+    /// The chunk's place among all. Parts of it are told apart by where they begin in its bytes.
+    pub(super) fn number(&mut self, chunk: &Chunk) -> u64 {
+        let number = self.next_number;
+        self.next_number = number.saturating_add(chunk.entries.data.len() as u64 + 1);
+        number
     }
 
     fn is_unread(&self) -> bool {
@@ -124,19 +162,14 @@ impl Line {
         self.lock().chunks.pop_front()
     }
 
-    pub(super) async fn pop(&self) -> Option<Chunk> {
-        poll_fn(|context| self.poll_pop(context)).await
-    }
-
-    fn poll_pop(&self, context: &Context<'_>) -> Poll<Option<Chunk>> {
+    /// Only one task may pop.
+    pub(super) fn poll_pop(&self, context: &Context<'_>) -> Poll<Option<Chunk>> {
         // Before the look: what comes after it wakes.
         self.output.register(context.waker());
         let mut state = self.lock();
         match state.chunks.pop_front() {
             Some(chunk) => Poll::Ready(Some(chunk)),
-            None if state.is_closed && (state.is_abandoned || !state.is_behind()) => {
-                Poll::Ready(None)
-            }
+            None if state.is_at_its_end() => Poll::Ready(None),
             None => Poll::Pending,
         }
     }

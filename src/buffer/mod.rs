@@ -8,7 +8,10 @@
 //! - the output has memory left of its part of the budget, and the lane of its part of that, and
 //! - nothing that came before it in its lane is still to be read from disk.
 //!
-//! Otherwise its memory is given back as soon as it is written. An input with `storage.type
+//! Otherwise it waits in memory until the output has room, but only as long as that holds nobody up: once a
+//! reader has waited [`HELD_UP_MAX`] for memory, all that waits is written, and so is what comes behind it
+//! until all was read back. So a disk costs nothing where the output is only a little slower than
+//! the senders. The memory of what is written is given back. An input with `storage.type
 //! filesystem` has all its chunks written, those that go straight to the output too; these carry a
 //! [`Ticket`], so that the disk forgets them when they are delivered, and hold their memory until they
 //! are written or need not be: a disk that is slow makes senders wait.
@@ -17,8 +20,11 @@ mod lanes;
 mod line;
 mod order;
 pub mod storekeeper;
+mod waiting;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -32,10 +38,14 @@ use line::{Line, State};
 use order::{Order, Orders, Stored};
 use storekeeper::Shown;
 pub use storekeeper::{Storekeeper, Surroundings};
+use waiting::Fit;
 
 /// The part of its memory that one lane of an output may take: then a flood goes to disk, and the
 /// others do not.
 const LANE_SHARE: u64 = 2;
+/// How long a reader may wait for memory before what waits there is written. Half of what a sender may be
+/// held up while the disk has room, 50 ms: the write takes its time, too.
+const HELD_UP_MAX: Duration = Duration::from_millis(25);
 /// Most bytes of records in a block, unless a single one has more: what is read back at once.
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// Chunks on their way to one output.
@@ -88,7 +98,8 @@ impl Buffer {
     ) -> (Self, Storekeeper) {
         let line = Arc::new(Line::default());
         let survives = around.left.is_some();
-        let (keeper, orders, shown) = Storekeeper::new(around, rule, Arc::clone(&line));
+        let (keeper, orders, shown) =
+            Storekeeper::new(around, rule, Arc::clone(&line), budget.clone());
         let store = Store {
             keeper: Arc::new(orders.clone()),
             orders,
@@ -109,6 +120,7 @@ impl Buffer {
         for part in parts(chunk) {
             store.push(part, lane, &mut state);
         }
+        store.promote(&mut state);
         drop(state);
         self.line.wake();
     }
@@ -116,6 +128,7 @@ impl Buffer {
     /// Takes the oldest chunk if there is one.
     #[must_use]
     pub fn try_pop(&self) -> Option<Chunk> {
+        self.promote();
         self.line.try_pop()
     }
 
@@ -124,7 +137,19 @@ impl Buffer {
     ///
     /// Only one task may pop.
     pub async fn pop(&self) -> Option<Chunk> {
-        self.line.pop().await
+        poll_fn(|context| {
+            // The output has got rid of something, maybe.
+            self.promote();
+            self.line.poll_pop(context)
+        })
+        .await
+    }
+
+    /// Lets the output have what waits and finds room now.
+    fn promote(&self) {
+        if let Some(store) = &self.store {
+            store.promote(&mut self.line.lock());
+        }
     }
 
     /// Says that nothing will be pushed any more.
@@ -148,7 +173,10 @@ impl Buffer {
     /// Whether there is more to deliver than is good to hold back: nothing is to wait for more.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        let of_store = |store: &Store| store.memory.is_crowded() || self.line.lock().is_behind();
+        let of_store = |store: &Store| {
+            let state = self.line.lock();
+            store.memory.is_crowded() || state.is_behind() || !state.waiting.is_empty()
+        };
         self.budget.as_ref().is_some_and(Budget::is_crowded)
             || self.store.as_ref().is_some_and(of_store)
     }
@@ -193,25 +221,41 @@ impl Buffer {
 }
 
 impl Store {
-    fn push(&self, mut chunk: Chunk, lane: u64, state: &mut State) {
-        // Beside an input that is about to have its part of the budget used up, too: the disk comes before
-        // the waiting.
-        let held = match self.budget.is_crowded() || state.would_overtake(lane) {
-            true => None,
-            false => self.take(Chunk::cost_bytes(&chunk.tag, &chunk.entries), lane, state),
-        };
-        let number = state.next_number;
-        // Parts of it are told apart by where they begin in its bytes.
-        state.next_number = number.saturating_add(chunk.entries.data.len() as u64 + 1);
-        let Some(held) = held else {
-            let block = block(&chunk, lane, number);
-            match self.orders.give(Order::Store(Stored::alone(block, chunk))) {
-                Ok(()) => state.newest_away = number,
-                // Without a storekeeper it is as without a disk.
-                Err(order) => order.into_chunk().into_iter().for_each(|chunk| state.push(chunk)),
+    fn push(&self, chunk: Chunk, lane: u64, state: &mut State) {
+        let is_next = !state.would_overtake(lane) && !state.waiting.holds(lane);
+        // What others have used up is left to readers.
+        if is_next && !self.budget.is_crowded() {
+            if let Fit::Room(held) = self.fit(&chunk, lane, state) {
+                return self.pass(chunk, lane, held, state);
             }
-            return;
+        }
+        let may_wait = chunk.storage == Storage::Memory && !state.is_behind();
+        if may_wait && (state.is_watched || self.orders.give(Order::Watch).is_ok()) {
+            state.is_watched = true;
+            state.waiting.push(lane, chunk);
+        } else {
+            // Nothing is written before what came before it.
+            state.press(&self.orders);
+            state.give_away(chunk, lane, &self.orders);
+        }
+    }
+
+    /// What waits and finds room goes to the output; all of it when the time to stop is up.
+    fn promote(&self, state: &mut State) {
+        let mut waiting = std::mem::take(&mut state.waiting);
+        let fit = |lane, chunk: &Chunk, state: &mut State| match state.is_abandoned {
+            true => Fit::Room([Share::empty(), Share::empty()]),
+            false => self.fit(chunk, lane, state),
         };
+        while let Some((lane, chunk, held)) = waiting.take(|lane, chunk| fit(lane, chunk, state)) {
+            self.pass(chunk, lane, held, state);
+        }
+        state.waiting = waiting;
+    }
+
+    /// Lets the output have a chunk.
+    fn pass(&self, mut chunk: Chunk, lane: u64, held: [Share; 2], state: &mut State) {
+        let number = state.number(&chunk);
         chunk.permit.hold(held, number);
         if chunk.storage == Storage::Filesystem {
             self.keep(&mut chunk, lane, number);
@@ -240,14 +284,17 @@ impl Store {
     }
 
     /// Takes memory of the output and of the lane.
-    fn take(&self, bytes: usize, lane: u64, state: &mut State) -> Option<[Share; 2]> {
-        let of_output = self.memory.try_take(bytes)?;
+    fn fit(&self, chunk: &Chunk, lane: u64, state: &mut State) -> Fit<[Share; 2]> {
+        let bytes = Chunk::cost_bytes(&chunk.tag, &chunk.entries);
+        let Some(of_output) = self.memory.try_take(bytes) else { return Fit::Full };
         let bytes_max = match self.rule {
             LaneRule::OfTag => self.memory.bytes_max() / LANE_SHARE,
-            LaneRule::One => return Some([of_output, Share::empty()]),
+            LaneRule::One => return Fit::Room([of_output, Share::empty()]),
         };
-        let of_lane = state.lanes.take(lane, bytes, bytes_max)?;
-        Some([of_output, of_lane])
+        match state.lanes.take(lane, bytes, bytes_max) {
+            Some(of_lane) => Fit::Room([of_output, of_lane]),
+            None => Fit::LaneFull,
+        }
     }
 }
 
@@ -316,7 +363,7 @@ impl Order {
         match self {
             Self::Store(stored) | Self::Leave(stored) => stored.chunk,
             Self::LeaveKept(chunk) => Some(chunk),
-            Self::Ended(..) | Self::Freed(_) | Self::Close(_) => None,
+            Self::Watch | Self::Ended(..) | Self::Freed(_) | Self::Close(_) => None,
         }
     }
 }

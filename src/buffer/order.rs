@@ -14,6 +14,8 @@ use crate::spill::Block;
 pub(super) enum Order {
     /// Write a chunk.
     Store(Stored),
+    /// Chunks begin to wait in memory: they are to be written once that keeps somebody waiting.
+    Watch,
     /// Write a chunk at the very end, in its place among all.
     Leave(Stored),
     /// A chunk is left that was to be written already.

@@ -127,6 +127,52 @@ fn numbers(chunk: &Chunk) -> Vec<u64> {
 }
 
 #[test]
+fn what_an_output_has_no_room_for_waits_in_memory_and_comes_as_it_makes_room() {
+    let mut bench = Bench::on(Default::default(), false);
+    let mut pushed = 0;
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        for tag in ["a", "b"] {
+            bench.push(tag, pushed, 1, Storage::Memory);
+        }
+        pushed += 1;
+        if let Some((_, numbers)) = bench.pop() {
+            seen.extend(numbers);
+        }
+    }
+    assert!(seen.len() < 20, "the output has no more than its part");
+    loop {
+        bench.held.drain(..).for_each(Chunk::delivered);
+        let Some((_, numbers)) = bench.pop() else { break };
+        seen.extend(numbers);
+    }
+    assert_eq!(seen, (0..20).flat_map(|number| [number, number]).collect::<Vec<_>>());
+    assert_eq!(bench.disk.bytes(), 0, "nobody was held up");
+    bench.end();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_written_once_a_reader_was_held_up_for_the_time_and_no_sooner() {
+    let mut bench = Bench::on(Default::default(), false);
+    while let Some(share) = bench.budget.try_take(5_000) {
+        bench.push_paid("a", 0, 1, (Storage::Memory, share));
+    }
+    let Bench { budget, disk, keeper, held, buffer, .. } = bench;
+    let keeping = tokio::spawn(keeper.run());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(disk.bytes(), 0, "nobody is held up");
+    let began = tokio::time::Instant::now();
+    let share = budget.take(5_000).await;
+    assert_eq!(began.elapsed(), HELD_UP_MAX);
+    assert!(disk.bytes() > 0);
+    drop((share, held));
+    buffer.close();
+    buffer.leave(Vec::new()).await;
+    buffer.end().await;
+    keeping.await.expect("no panic");
+}
+
+#[test]
 fn what_an_output_cannot_hold_goes_to_disk_and_its_memory_is_free() {
     let mut bench = Bench::on(Default::default(), false);
     for first in 0..10 {

@@ -8,10 +8,12 @@
 //! nothing of the budget, and a part is nobody else's: so no two wait for each other.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::account::Left;
+use super::waits::Waits;
 use super::{Mark, Marks};
 
 /// A budget with less than a quarter left is short, within these bounds: less than the lower one
@@ -28,6 +30,8 @@ pub struct Budget {
     part: Option<Part>,
     /// Its parts: closed with it.
     parts: Arc<Mutex<Vec<Part>>>,
+    /// Who waits for bytes of it or of a part.
+    waits: Arc<Waits>,
 }
 
 /// A part of a budget.
@@ -58,7 +62,14 @@ impl Budget {
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
         let (bytes, bytes_max) = semaphore(bytes_max);
-        Self { bytes, bytes_max, is_reserve: false, part: None, parts: Arc::default() }
+        Self {
+            bytes,
+            bytes_max,
+            is_reserve: false,
+            part: None,
+            parts: Arc::default(),
+            waits: Arc::default(),
+        }
     }
 
     /// A part of the budget: at most `bytes_max` of its bytes are held here.
@@ -79,6 +90,10 @@ impl Budget {
     /// Waits until `bytes` are free and takes them. More than there can ever be is cut to all of
     /// the budget, so that nobody waits for ever. Of a closed budget it takes nothing, at once.
     pub async fn take(&self, bytes: usize) -> Share {
+        if let Some(share) = self.try_take(bytes) {
+            return share;
+        }
+        let _wait = self.waits.begin();
         let bytes = self.clamp(bytes);
         let part = match &self.part {
             Some(part) => Arc::clone(&part.bytes).acquire_many_owned(bytes).await.ok(),
@@ -86,6 +101,11 @@ impl Budget {
         };
         let permit = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok();
         self.share(permit, part)
+    }
+
+    /// Returns once somebody has waited for so long, of it or of a part.
+    pub async fn is_waited_for(&self, time: Duration) {
+        self.waits.last(time).await;
     }
 
     /// Takes `bytes` if they are free now and nobody waits before us.

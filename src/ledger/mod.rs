@@ -11,6 +11,7 @@ mod mark;
 mod permit;
 mod reason;
 mod ticket;
+mod waits;
 
 pub use account::{Account, Balance};
 pub use budget::{Budget, Share};

@@ -17,17 +17,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::chunk::Chunk;
 use crate::clock;
-use crate::ledger::{Account, Keeper, Receipt};
+use crate::ledger::{Account, Budget, Keeper, Receipt};
 use crate::spill::{Log, Ranges};
 use crate::telemetry::counters::StorageCounters;
 
-use super::LaneRule;
 use super::line::Line;
 use super::order::{Order, Orders, Stored};
+use super::{HELD_UP_MAX, LaneRule};
 use deferred::Deferred;
 use logs::Logs;
 use marks::{KeptMarks, MARKS_MAX};
@@ -59,8 +59,14 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Storekeeper {
     orders: mpsc::UnboundedReceiver<Order>,
+    /// The way to itself.
+    own: Orders,
     keeper: Arc<dyn Keeper>,
     line: Arc<Line>,
+    /// The common budget, to see who is held up.
+    budget: Budget,
+    /// Whether chunks wait in memory, or have.
+    watches: bool,
     logs: Logs,
     account: Arc<Account>,
     name: String,
@@ -122,6 +128,7 @@ impl Storekeeper {
         around: Surroundings,
         rule: LaneRule,
         line: Arc<Line>,
+        budget: Budget,
     ) -> (Self, Orders, Arc<Shown>) {
         #[expect(clippy::disallowed_methods, reason = "what is in there is bounded: see `Orders`")]
         let (sender, orders) = mpsc::unbounded_channel();
@@ -138,8 +145,11 @@ impl Storekeeper {
         let gone = Gone { line: Arc::clone(&line), counters: Arc::clone(&counters) };
         let keeper = Self {
             orders,
+            own: sender.clone(),
             keeper: Arc::new(sender.clone()),
             line,
+            budget,
+            watches: false,
             first_own,
             window: Window::new(window_bytes, rule),
             logs,
@@ -166,12 +176,15 @@ impl Storekeeper {
         let mut batch = Vec::new();
         self.turn();
         loop {
-            let received = match self.wake_in() {
-                Some(wait) => timeout(wait, self.orders.recv_many(&mut batch, ORDERS_MAX)).await,
-                None => Ok(self.orders.recv_many(&mut batch, ORDERS_MAX).await),
-            };
-            if received == Ok(0) {
-                return;
+            let wait = self.wake_in();
+            tokio::select! {
+                received = self.orders.recv_many(&mut batch, ORDERS_MAX) => {
+                    if received == 0 {
+                        return;
+                    }
+                }
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                () = self.budget.is_waited_for(HELD_UP_MAX), if self.watches => self.press(),
             }
             for order in batch.drain(..) {
                 if let Some(closed) = self.receive(order) {
@@ -186,6 +199,7 @@ impl Storekeeper {
     /// Does all that it was asked to so far.
     #[cfg(test)]
     pub(super) fn work(&mut self) {
+        self.press();
         while let Ok(order) = self.orders.try_recv() {
             assert!(self.receive(order).is_none(), "nobody closes it");
         }
@@ -202,6 +216,7 @@ impl Storekeeper {
     /// Takes an order. Returns whom to tell when everything is closed.
     fn receive(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
         match order {
+            Order::Watch => self.watches = true,
             Order::Store(stored) => drop(self.pending.insert(stored.block.number, stored)),
             Order::Leave(stored) => self.left.push(stored),
             Order::LeaveKept(chunk) => self.left_kept.push(chunk),
@@ -230,13 +245,35 @@ impl Storekeeper {
             self.write_pending();
         }
         self.read_back();
+        self.watch();
         self.show();
     }
 
-    /// What waits to be written is looked at again: others may have made room on the disk.
+    /// Lets the output look again at what waits in memory, if there is any.
+    fn watch(&mut self) {
+        if !self.watches {
+            return;
+        }
+        let mut state = self.line.lock();
+        self.watches = !state.waiting.is_empty();
+        state.is_watched = self.watches;
+        drop(state);
+        self.line.wake();
+    }
+
+    /// Somebody is held up: what waits in memory is written.
+    fn press(&mut self) {
+        self.watches = false;
+        let mut state = self.line.lock();
+        state.is_watched = false;
+        state.press(&self.own);
+    }
+
+    /// What waits to be written is looked at again: others may have made room on the disk. So is what
+    /// waits in memory: the output may have made room elsewhere than where it takes from us.
     fn wake_in(&self) -> Option<Duration> {
         let rest = self.rests_until.map(|until| until.saturating_duration_since(clock::now()));
-        rest.or_else(|| (!self.pending.is_empty()).then_some(FAILED_WAIT))
+        rest.or_else(|| (self.watches || !self.pending.is_empty()).then_some(FAILED_WAIT))
     }
 
     fn show(&self) {
