@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fastrand::Rng;
 use firelane::chunk::{Chunk, Storage};
-use firelane::ledger::{Permit, Reason, Share};
+use firelane::ledger::{Permit, Reason, Share, Shortage};
 use firelane::option::RetryLimit;
 use firelane::output::cloudwatch_logs::Batch;
 use firelane::output::cloudwatch_logs::delivery::{Delivery, Limits, Settings};
@@ -385,7 +385,7 @@ impl World {
                 if let Core::Firelane { delivery } = &mut self.routers[router].core {
                     match is_taken {
                         true => delivery.accepted(*batch, &Put::default(), now),
-                        false => delivery.failed(*batch, &throttled(), false, now),
+                        false => delivery.failed(*batch, &throttled(), &Shortage::None, now),
                     }
                 }
             }

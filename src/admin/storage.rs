@@ -161,7 +161,7 @@ mod tests {
         let mut telemetry = Telemetry::new(budget.clone(), clock::now(), Duration::ZERO);
         for (name, limit) in [("forward.0", Some(200_000)), ("tcp.1", None)] {
             let mut input = InputCounters::new(name);
-            input.budget = Some(budget.within(limit.unwrap_or(1_000_000)));
+            input.budget = Some(budget.within(0, limit.unwrap_or(1_000_000)));
             input.bytes_max = limit;
             telemetry.inputs.push(Arc::new(input));
         }

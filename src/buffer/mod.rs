@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::chunk::{Chunk, Storage};
 use crate::clock;
-use crate::ledger::{Budget, Keeper, Reason, Share, Ticket};
+use crate::ledger::{Budget, Keeper, Reason, Share, Shortage, Ticket};
 use crate::record::chunk::{Entries, Entry};
 use crate::spill::Block;
 
@@ -162,12 +162,13 @@ impl Buffer {
         self.line.closed().await;
     }
 
-    /// Whether something has to go, or the readers wait: memory is short, and the disk takes nothing
-    /// more.
+    /// Where room is needed: what has to go, or readers wait. Memory is short there, and the disk takes
+    /// nothing more.
     #[must_use]
-    pub fn needs_room(&self) -> bool {
+    pub fn needs_room(&self) -> Shortage {
         let is_full = self.store.as_ref().is_none_or(|store| store.shown.is_full());
-        is_full && self.budget.as_ref().is_some_and(Budget::is_short)
+        let budget = self.budget.as_ref().filter(|_| is_full);
+        budget.map(Budget::shortage).unwrap_or_default()
     }
 
     /// Whether there is more to deliver than is good to hold back: nothing is to wait for more.

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::account::Left;
 use super::waits::Waits;
-use super::{Mark, Marks};
+use super::{Mark, Marks, Shortage};
 
 /// A budget with less than a quarter left is short, within these bounds: less than the lower one
 /// makes readers wait, and more than the upper one is plenty.
@@ -37,6 +37,8 @@ pub struct Budget {
 /// A part of a budget.
 #[derive(Clone, Debug)]
 struct Part {
+    /// Whose it is.
+    owner: u16,
     bytes: Arc<Semaphore>,
     bytes_max: u32,
 }
@@ -72,11 +74,11 @@ impl Budget {
         }
     }
 
-    /// A part of the budget: at most `bytes_max` of its bytes are held here.
+    /// A part of the budget, of an input by its place: at most `bytes_max` of its bytes are held here.
     #[must_use]
-    pub fn within(&self, bytes_max: u64) -> Self {
+    pub fn within(&self, owner: u16, bytes_max: u64) -> Self {
         let (bytes, bytes_max) = semaphore(bytes_max.min(self.bytes_max()));
-        let part = Part { bytes, bytes_max };
+        let part = Part { owner, bytes, bytes_max };
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part.clone());
         Self { part: Some(part), ..self.clone() }
     }
@@ -139,26 +141,24 @@ impl Budget {
         parts.iter().for_each(|part| part.bytes.close());
     }
 
-    /// Whether so much is in use, of all or of a part, that readers wait or are about to.
+    /// Of what so much is in use that readers wait or are about to.
     #[must_use]
-    pub fn is_short(&self) -> bool {
-        self.any(|bytes, bytes_max| {
-            let short = (bytes_max / 4).clamp(*SHORT_BYTES.start(), *SHORT_BYTES.end());
-            (bytes.available_permits() as u64) < short
-        })
+    pub fn shortage(&self) -> Shortage {
+        if is_short(&self.bytes, self.bytes_max) {
+            return Shortage::Whole;
+        }
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let short = parts.iter().filter(|part| is_short(&part.bytes, part.bytes_max));
+        let owners: Vec<_> = short.map(|part| part.owner).collect();
+        if owners.is_empty() { Shortage::None } else { Shortage::Of(owners) }
     }
 
     /// Whether more than half is in use, of all or of a part.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.any(|bytes, bytes_max| (bytes.available_permits() as u64) < bytes_max.div_ceil(2))
-    }
-
-    /// Whether something holds for the whole or for one of the parts.
-    fn any(&self, holds: impl Fn(&Semaphore, u64) -> bool) -> bool {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        holds(&self.bytes, u64::from(self.bytes_max))
-            || parts.iter().any(|part| holds(&part.bytes, u64::from(part.bytes_max)))
+        is_crowded(&self.bytes, self.bytes_max)
+            || parts.iter().any(|part| is_crowded(&part.bytes, part.bytes_max))
     }
 
     /// Bytes of all of it in use.
@@ -190,6 +190,15 @@ impl Budget {
         let most = self.part.as_ref().map_or(u32::MAX, |part| part.bytes_max).min(self.bytes_max);
         u32::try_from(bytes).unwrap_or(u32::MAX).min(most)
     }
+}
+
+fn is_short(bytes: &Semaphore, bytes_max: u32) -> bool {
+    let short = (u64::from(bytes_max) / 4).clamp(*SHORT_BYTES.start(), *SHORT_BYTES.end());
+    (bytes.available_permits() as u64) < short
+}
+
+fn is_crowded(bytes: &Semaphore, bytes_max: u32) -> bool {
+    (bytes.available_permits() as u64) < u64::from(bytes_max).div_ceil(2)
 }
 
 fn semaphore(bytes_max: u64) -> (Arc<Semaphore>, u32) {
@@ -337,14 +346,14 @@ mod tests {
         ] {
             let budget = Budget::new(bytes_max);
             let _share = budget.try_take(used).expect("free");
-            assert_eq!(budget.is_short(), is_short, "{used} of {bytes_max}");
+            assert_eq!(budget.shortage() == Shortage::Whole, is_short, "{used} of {bytes_max}");
         }
     }
 
     #[test]
     fn a_part_holds_no_more_than_it_may_and_leaves_the_rest() {
         let budget = Budget::new(100);
-        let (part, other) = (budget.within(40), budget.within(90));
+        let (part, other) = (budget.within(0, 40), budget.within(0, 90));
         let mut share = part.try_take(40).expect("free");
         assert!(part.try_take(1).is_none(), "its own is used up");
         let rest = other.try_take(60).expect("free");
@@ -358,13 +367,13 @@ mod tests {
         assert_eq!(part.try_take(40).map(|taken| taken.bytes()), Some(40));
         drop(rest);
         assert_eq!((budget.used_bytes(), part.bytes_max(), other.bytes_max()), (0, 40, 90));
-        assert_eq!(budget.within(101).bytes_max(), 100);
+        assert_eq!(budget.within(0, 101).bytes_max(), 100);
     }
 
     #[test]
     fn what_the_budget_does_not_have_is_not_taken_of_the_part() {
         let budget = Budget::new(100);
-        let part = budget.within(40);
+        let part = budget.within(0, 40);
         let most = budget.try_take(90).expect("free");
         assert!(part.try_take(20).is_none());
         drop(most);
@@ -372,26 +381,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_budget_is_short_while_somebody_waits_for_a_part_of_it() {
+    async fn a_part_is_short_while_somebody_waits_for_it_and_the_rest_is_not() {
         let budget = Budget::new(10_000_000);
-        let part = budget.within(1_000_000);
+        let part = budget.within(3, 1_000_000);
         let held = part.take(300_000).await;
-        assert!(!budget.is_short() && !budget.is_crowded());
+        assert!(budget.shortage().is_none() && !budget.is_crowded());
         let waiting = tokio::spawn({
             let part = part.clone();
             async move { part.take(800_000).await.bytes() }
         });
         tokio::task::yield_now().await;
-        assert!(budget.is_short() && budget.is_crowded(), "700,000 are free, which is not enough");
+        assert!(budget.is_crowded(), "700,000 are free, which is not enough");
+        let shortage = budget.shortage();
+        assert_eq!(shortage, Shortage::Of(vec![3]));
+        assert!(
+            shortage.is_eased_by(3) && !shortage.is_eased_by(0),
+            "another's records give no room"
+        );
         drop(held);
         assert_eq!(waiting.await.expect("no panic"), 800_000);
-        assert!(!budget.is_short());
+        assert!(budget.shortage().is_none());
     }
 
     #[tokio::test]
     async fn who_waits_for_a_part_holds_nothing_and_goes_on_when_the_budget_is_closed() {
         let budget = Budget::new(100);
-        let part = budget.within(40);
+        let part = budget.within(0, 40);
         let all = part.take(40).await;
         let waiting = tokio::spawn({
             let part = part.clone();
@@ -411,7 +426,7 @@ mod tests {
             steps in proptest::collection::vec((0..5_u8, 0..2_usize, 0..9_usize, 0..60_usize), 0..60),
         ) {
             let budget = Budget::new(100);
-            let parts = [budget.within(70), budget.within(50)];
+            let parts = [budget.within(0, 70), budget.within(0, 50)];
             let mut held: [Vec<Share>; 2] = [Vec::new(), Vec::new()];
             for (action, of, which, bytes) in steps {
                 let shares = &mut held[of];

@@ -10,6 +10,7 @@ mod budget;
 mod mark;
 mod permit;
 mod reason;
+mod shortage;
 mod ticket;
 mod waits;
 
@@ -18,4 +19,5 @@ pub use budget::{Budget, Share};
 pub use mark::{Mark, Marked, Marks};
 pub use permit::{Permit, Receipt};
 pub use reason::Reason;
+pub use shortage::Shortage;
 pub use ticket::{Keeper, Ticket};

@@ -12,6 +12,7 @@ use super::dispatch::{Dispatch, FailureKind, Parcel, Settings};
 use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::clock;
+use crate::ledger::Shortage;
 use crate::lifecycle::StopReceiver;
 use crate::telemetry::OutputCounters;
 
@@ -85,7 +86,7 @@ pub async fn run<C: Courier>(
         tokio::select! {
             biased;
             Some(answer) = answers.join_next() => {
-                answered(&mut dispatch, answer, buffer.needs_room());
+                answered(&mut dispatch, answer, &buffer.needs_room());
             }
             chunk = buffer.pop(), if is_open => match chunk {
                 Some(chunk) => {
@@ -105,7 +106,7 @@ pub async fn run<C: Courier>(
         }
     }
     while let Some(answer) = answers.join_next().await {
-        answered(&mut dispatch, answer, buffer.needs_room());
+        answered(&mut dispatch, answer, &buffer.needs_room());
     }
     buffer.leave(dispatch.abandon()).await;
 }
@@ -121,7 +122,7 @@ fn wake_at(dispatch: &Dispatch) -> Option<Instant> {
 }
 
 fn make_room(dispatch: &mut Dispatch, buffer: &Buffer) {
-    while buffer.needs_room() && dispatch.make_room(clock::now()) {}
+    while dispatch.make_room(&buffer.needs_room(), clock::now()) {}
 }
 
 fn send_due<C: Courier>(
@@ -145,7 +146,7 @@ fn send_due<C: Courier>(
     }
 }
 
-fn answered(dispatch: &mut Dispatch, answer: Result<Answer, JoinError>, is_short: bool) {
+fn answered(dispatch: &mut Dispatch, answer: Result<Answer, JoinError>, shortage: &Shortage) {
     let now = clock::now();
     match answer {
         Ok((mut parcel, Some(Ok(sent)))) => {
@@ -153,7 +154,8 @@ fn answered(dispatch: &mut Dispatch, answer: Result<Answer, JoinError>, is_short
             dispatch.delivered(parcel, sent.bytes, now);
         }
         Ok((parcel, Some(Err(Failure { kind, why })))) => {
-            dispatch.failed(parcel, (kind, &why), is_short, now);
+            let needs_room = shortage.is_eased_by(parcel.input);
+            dispatch.failed(parcel, (kind, &why), needs_room, now);
         }
         Ok((parcel, None)) => dispatch.abandon_parcel(parcel),
         Err(error) => {

@@ -34,8 +34,8 @@ pub(super) async fn bind(
     telemetry: &mut Telemetry,
 ) -> Result<(Vec<Vec<Stage>>, Vec<(Source, Terms)>), BuildError> {
     let (mut processors, mut sources) = (Vec::new(), Vec::new());
-    for (mut input, part) in inputs {
-        let (counters, terms) = terms(&input, part.bytes_max, budget);
+    for (place, (mut input, part)) in (0..).zip(inputs) {
+        let (counters, terms) = terms(&input, place, part.bytes_max, budget);
         telemetry.inputs.push(Arc::clone(&counters));
         let own = std::mem::take(&mut input.processors);
         processors.push(stages(own, inquiries, telemetry)?);
@@ -48,10 +48,11 @@ pub(super) async fn bind(
 /// What an input may hold of the budget, and what is to be seen of it.
 fn terms(
     input: &InputConfig,
+    place: u16,
     bytes_max: Option<u64>,
     budget: &Budget,
 ) -> (Arc<InputCounters>, Terms) {
-    let part = bytes_max.map_or_else(|| budget.clone(), |bytes| budget.within(bytes));
+    let part = bytes_max.map_or_else(|| budget.clone(), |bytes| budget.within(place, bytes));
     let counters =
         InputCounters { budget: Some(part.clone()), bytes_max, ..InputCounters::new(&input.name) };
     (Arc::new(counters), Terms { storage: input.storage, budget: Some(part) })

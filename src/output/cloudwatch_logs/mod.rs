@@ -36,6 +36,7 @@ use crate::chunk::Chunk;
 use crate::clock;
 use crate::ecs::enrich::Enrich;
 use crate::ecs::snapshot::Snapshot;
+use crate::ledger::Shortage;
 use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::deadline::{deadline, reserve, until};
 use crate::telemetry::OutputCounters;
@@ -306,7 +307,7 @@ impl CloudwatchLogs {
         let Some(sender) = self.client.sender().cloned() else { return };
         let now = clock::now();
         self.delivery.time_is(clock::event_now());
-        while buffer.needs_room() && self.delivery.make_room(now) {
+        while self.delivery.make_room(&buffer.needs_room(), now) {
             // It may have been the last part: what waits for the room would not be told of it.
             self.name_pending();
         }
@@ -343,8 +344,9 @@ impl CloudwatchLogs {
                 self.delivery.accepted(batch, &Put::default(), now);
             }
             Ok((batch, Ok(Err(error)))) => {
-                let needs_room = buffer.needs_room() || !self.has_room();
-                self.delivery.failed(batch, &error, needs_room, now);
+                // Streams and parts are nobody's: whichever goes makes room for others.
+                let shortage = if self.has_room() { buffer.needs_room() } else { Shortage::Whole };
+                self.delivery.failed(batch, &error, &shortage, now);
             }
             Ok((batch, Err(fate))) => self.delivery.abandon_batch(batch, fate.is_unknown()),
             Err(error) => {

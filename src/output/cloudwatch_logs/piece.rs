@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::chunk::{Chunk, Storage};
-use crate::ledger::{Permit, Reason};
+use crate::ledger::{Permit, Reason, Shortage};
 use crate::record::chunk::{Entries, Entry};
 use crate::record::fields::SharedFields;
 use crate::record::tag::Tag;
@@ -95,6 +95,11 @@ impl Piece {
         let shared: usize = fields.map(|field| field.key.len() + field.value.len() + 6).sum();
         let span = usize::try_from(span).unwrap_or(usize::MAX);
         span.saturating_add(entries.len() * (shared + EVENT_OVERHEAD_BYTES))
+    }
+
+    /// Whether it holds memory that is short.
+    pub(super) fn eases(&self, shortage: &Shortage) -> bool {
+        shortage.is_eased_by(self.input)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::ledger::Reason;
+use crate::ledger::{Reason, Shortage};
 use crate::output::retry::Backoff;
 use crate::record::time::EventTime;
 
@@ -136,9 +136,15 @@ impl Stream {
         self.backoff.failures() > 0
     }
 
-    /// Bytes that wait, as estimated.
-    pub(super) fn waiting_bytes(&self) -> usize {
-        self.queued_bytes
+    /// Bytes that wait and hold memory that is short, as estimated.
+    pub(super) fn easing_bytes(&self, shortage: &Shortage) -> usize {
+        match shortage {
+            Shortage::Whole => self.queued_bytes,
+            Shortage::None | Shortage::Of(_) => {
+                let easing = self.queue.iter().filter(|piece| piece.eases(shortage));
+                easing.map(Piece::estimate_bytes).sum()
+            }
+        }
     }
 
     /// When the oldest entry was read.
@@ -159,20 +165,28 @@ impl Stream {
         self.events_max = self.events_max.saturating_mul(2).min(BATCH_EVENTS_MAX);
     }
 
-    /// Whether the memory of its oldest entries stays taken when they go.
-    pub(super) fn is_held_elsewhere(&self) -> bool {
-        self.queue.front().is_some_and(|piece| piece.permit.is_held_elsewhere())
+    /// Whether the memory of the oldest entries that hold some of what is short stays taken when they
+    /// go.
+    pub(super) fn is_held_elsewhere(&self, shortage: &Shortage) -> bool {
+        let oldest = self.queue.iter().find(|piece| piece.eases(shortage));
+        oldest.is_some_and(|piece| piece.permit.is_held_elsewhere())
     }
 
-    /// Takes the oldest entries out, of at least so many bytes if there are.
-    pub(super) fn take_front(&mut self, bytes: usize) -> Vec<Piece> {
-        let left = self.queued_bytes.saturating_sub(bytes);
-        let mut pieces = Vec::new();
-        while (pieces.is_empty() || self.queued_bytes > left)
+    /// Takes the oldest entries out that hold some of what is short, of at least so many bytes if there
+    /// are.
+    pub(super) fn take_easing(&mut self, shortage: &Shortage, bytes: usize) -> Vec<Piece> {
+        let (mut pieces, mut kept, mut taken) = (Vec::new(), Vec::new(), 0_usize);
+        while taken < bytes
             && let Some(piece) = self.take_first()
         {
-            pieces.push(piece);
+            if piece.eases(shortage) {
+                taken = taken.saturating_add(piece.estimate_bytes());
+                pieces.push(piece);
+            } else {
+                kept.push(piece);
+            }
         }
+        self.put_back(kept);
         pieces
     }
 

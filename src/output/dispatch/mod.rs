@@ -164,7 +164,7 @@ impl Dispatch {
         self.goes_on(&key);
     }
 
-    /// It did not; `needs_room` says whether memory is short.
+    /// It did not; `needs_room` says whether memory is short that it holds.
     pub fn failed(
         &mut self,
         parcel: Parcel,

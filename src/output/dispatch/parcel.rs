@@ -18,7 +18,8 @@ pub struct Parcel {
     pub tag: Tag,
     /// The chunks; never empty.
     pub chunks: Vec<Chunk>,
-    pub(super) input: u16,
+    /// Whose they are, by its place.
+    pub input: u16,
     pub(super) sent_at: Option<Instant>,
 }
 

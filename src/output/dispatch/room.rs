@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Dispatch, Key, drop_all};
 use crate::chunk::Chunk;
-use crate::ledger::Reason;
+use crate::ledger::{Reason, Shortage};
 use crate::option::RetryLimit;
 use crate::output::retry::is_exhausted;
 
@@ -17,10 +17,11 @@ pub(super) const STALLED: Duration = Duration::from_secs(10);
 const SHARED_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Dispatch {
-    /// Memory is short: gives up the oldest parcel that waits, if this output is why. `false`: it is
-    /// not, nothing waits, or others hold it too and the last such one went just now.
-    pub fn make_room(&mut self, now: Instant) -> bool {
-        let Some(key) = self.offender(now) else { return false };
+    /// Memory is short: gives up the oldest parcel that waits and holds some of it, if this output is
+    /// why. `false`: it is not, nothing such waits, or others hold it too and the last such one went just
+    /// now.
+    pub fn make_room(&mut self, shortage: &Shortage, now: Instant) -> bool {
+        let Some(key) = self.offender(shortage, now) else { return false };
         let Some(lane) = self.lanes.get_mut(&key) else { return false };
         if lane.first().is_some_and(|chunk| chunk.permit.is_held_elsewhere()) {
             let last = self.shared_given_up;
@@ -39,16 +40,18 @@ impl Dispatch {
     /// is in one of the lanes.
     #[must_use]
     pub fn may_give_up(&self, now: Instant) -> bool {
-        self.offender(now).is_some()
+        self.offender(&Shortage::Whole, now).is_some()
     }
 
     /// The lane that is to make room: one that fails by itself, or if the peer takes nothing any.
-    fn offender(&self, now: Instant) -> Option<Key> {
+    fn offender(&self, shortage: &Shortage, now: Instant) -> Option<Key> {
         let limit = self.settings.retry_limit;
-        if limit == RetryLimit::Unlimited {
+        if limit == RetryLimit::Unlimited || shortage.is_none() {
             return None;
         }
-        let failing = self.failing.iter().filter_map(|key| Some((key, self.lanes.get(key)?)));
+        let eases = |(input, _): &Key| shortage.is_eased_by(*input);
+        let failing = self.failing.iter().filter(|key| eases(key));
+        let failing = failing.filter_map(|key| Some((key, self.lanes.get(key)?)));
         let exhausted = failing.filter(|(_, lane)| is_exhausted(limit, lane.backoff.failures()));
         let exhausted = exhausted.filter_map(|(key, lane)| Some((lane.oldest()?, key)));
         if let Some((_, key)) = exhausted.min_by_key(|(oldest, _)| *oldest) {
@@ -62,8 +65,8 @@ impl Dispatch {
         }
         // By age, or nearly: a lane that rests comes later. What waits behind a parcel that is on its
         // way is not in there; these lanes are few.
-        let due = self.agenda.values().next().cloned();
-        let mut lanes = self.lanes.iter();
+        let due = self.agenda.values().find(|key| eases(key)).cloned();
+        let mut lanes = self.lanes.iter().filter(|(key, _)| eases(key));
         let behind = || lanes.find(|(_, lane)| lane.oldest().is_some()).map(|(key, _)| key.clone());
         due.or_else(behind)
     }

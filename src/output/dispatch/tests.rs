@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::room::STALLED;
 use super::*;
 use crate::chunk::fixture::chunk;
-use crate::ledger::Account;
+use crate::ledger::{Account, Shortage};
 use crate::option::RetryLimit;
 use crate::record::chunk::Entries;
 use crate::telemetry::OutputCounters;
@@ -241,12 +241,15 @@ fn a_refused_parcel_is_dropped_and_the_next_goes() {
 fn an_output_whose_retries_are_used_up_makes_room_oldest_first() {
     let mut bench = Bench::with(RetryLimit::Retries(0));
     ["a", "b"].into_iter().for_each(|tag| bench.push(tag, "1"));
-    assert!(!bench.dispatch.make_room(bench.now), "nothing failed");
+    assert!(!bench.dispatch.make_room(&Shortage::Whole, bench.now), "nothing failed");
     bench.now += FLUSH;
     let parcel = bench.next().expect("due");
     bench.fail(parcel, false);
-    assert!(bench.dispatch.make_room(bench.now) && bench.dispatch.make_room(bench.now));
-    assert!(!bench.dispatch.make_room(bench.now), "nothing is left");
+    assert!(
+        bench.dispatch.make_room(&Shortage::Whole, bench.now)
+            && bench.dispatch.make_room(&Shortage::Whole, bench.now)
+    );
+    assert!(!bench.dispatch.make_room(&Shortage::Whole, bench.now), "nothing is left");
     assert_eq!(bench.dropped(Reason::RetriesExhausted), 2);
     assert!(bench.dispatch.is_empty());
     bench.end();
@@ -261,9 +264,36 @@ fn a_lane_that_fails_by_itself_makes_room_and_those_beside_it_do_not() {
     bench.fail(bad, false);
     bench.deliver(good);
     ["bad", "good"].into_iter().for_each(|tag| bench.push(tag, "2"));
-    assert!(bench.dispatch.make_room(bench.now) && bench.dispatch.make_room(bench.now));
-    assert!(!bench.dispatch.make_room(bench.now), "the good one stays");
+    assert!(
+        bench.dispatch.make_room(&Shortage::Whole, bench.now)
+            && bench.dispatch.make_room(&Shortage::Whole, bench.now)
+    );
+    assert!(!bench.dispatch.make_room(&Shortage::Whole, bench.now), "the good one stays");
     assert_eq!(bench.dropped(Reason::RetriesExhausted), 2);
+    bench.end();
+}
+
+#[test]
+fn only_lanes_of_the_input_whose_memory_is_short_make_room() {
+    let mut bench = Bench::with(RetryLimit::Retries(0));
+    let inputs = [("a", 1), ("b", 2), ("c", 1)];
+    for (tag, input) in inputs {
+        let chunk = chunk(&bench.counters.account, tag, &[&[("n", "1")]]);
+        bench.dispatch.push(Chunk { input, arrived: bench.now, ..chunk });
+    }
+    bench.now += FLUSH;
+    // The one that failed, and what waits behind it while the peer takes nothing.
+    let parcel = bench.next().expect("due");
+    bench.fail(parcel, false);
+    for (shortage, lost) in [
+        (Shortage::None, 0),
+        (Shortage::Of(vec![3]), 0),
+        (Shortage::Of(vec![2]), 1),
+        (Shortage::Of(vec![1]), 3),
+    ] {
+        while bench.dispatch.make_room(&shortage, bench.now) {}
+        assert_eq!(bench.dropped(Reason::RetriesExhausted), lost, "{shortage:?}");
+    }
     bench.end();
 }
 
@@ -281,9 +311,12 @@ fn what_other_outputs_hold_too_is_given_up_slowly_as_that_alone_makes_no_room() 
     bench.now += FLUSH;
     let parcel = bench.next().expect("due");
     bench.fail(parcel, false);
-    assert!(bench.dispatch.make_room(bench.now) && !bench.dispatch.make_room(bench.now));
+    assert!(
+        bench.dispatch.make_room(&Shortage::Whole, bench.now)
+            && !bench.dispatch.make_room(&Shortage::Whole, bench.now)
+    );
     bench.now += Duration::from_secs(1);
-    assert!(bench.dispatch.make_room(bench.now));
+    assert!(bench.dispatch.make_room(&Shortage::Whole, bench.now));
     theirs.into_iter().for_each(Chunk::delivered);
     bench.end();
 }
@@ -314,10 +347,14 @@ fn a_peer_that_never_answers_makes_room_once_it_has_been_silent_too_long() {
         bench.push("a", "2");
         assert_eq!(bench.dispatch.stalls_at(), Some(bench.now + STALLED));
         bench.now += STALLED - Duration::from_nanos(1);
-        assert!(!bench.dispatch.make_room(bench.now));
+        assert!(!bench.dispatch.make_room(&Shortage::Whole, bench.now));
         bench.now += Duration::from_nanos(1);
-        assert_eq!(bench.dispatch.make_room(bench.now), gives, "what waits behind it");
-        assert!(!bench.dispatch.make_room(bench.now), "what is on its way stays");
+        assert_eq!(
+            bench.dispatch.make_room(&Shortage::Whole, bench.now),
+            gives,
+            "what waits behind it"
+        );
+        assert!(!bench.dispatch.make_room(&Shortage::Whole, bench.now), "what is on its way stays");
         bench.deliver(away);
         bench.end();
     }
@@ -422,7 +459,7 @@ proptest! {
                 Step::Pass { millis } => bench.now += Duration::from_millis(millis),
                 Step::Crowded(is_crowded) => bench.dispatch.crowded(is_crowded),
                 Step::MakeRoom => {
-                    if bench.dispatch.make_room(bench.now) {
+                    if bench.dispatch.make_room(&Shortage::Whole, bench.now) {
                         // It may have been one that failed.
                         seen.values_mut().for_each(|lane| lane.made_room = true);
                     }

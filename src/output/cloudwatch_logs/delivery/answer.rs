@@ -11,7 +11,7 @@ use super::super::sender::{Class, Put, SendError};
 use super::settle::{drop_all, settle};
 use super::{Batch, Delivery, Stream, Target};
 use crate::chunk::Chunk;
-use crate::ledger::Reason;
+use crate::ledger::{Reason, Shortage};
 use crate::output::retry::{BACKOFF_STOPPING_MAX, gives_up, is_exhausted};
 
 impl Delivery {
@@ -35,8 +35,8 @@ impl Delivery {
         self.rest(&target, now);
     }
 
-    /// The batch was not taken. `needs_room`: readers wait for memory.
-    pub fn failed(&mut self, batch: Batch, error: &SendError, needs_room: bool, now: Instant) {
+    /// The batch was not taken. `shortage`: where readers wait for memory.
+    pub fn failed(&mut self, batch: Batch, error: &SendError, shortage: &Shortage, now: Instant) {
         self.slots.give_back(&batch.target);
         self.incident.begin(now);
         self.count_failure(&batch, error);
@@ -94,9 +94,9 @@ impl Delivery {
         let most = if self.is_stopping { BACKOFF_STOPPING_MAX } else { Duration::MAX };
         let due = now.checked_add(wait.min(most)).unwrap_or(now);
         self.schedule(&target, due);
-        if gives_up(limit, failures, needs_room) {
+        if gives_up(limit, failures, !shortage.is_none()) {
             // Not this one in any case: who holds most of the room may be another.
-            self.make_room(now);
+            self.make_room(shortage, now);
         }
     }
 

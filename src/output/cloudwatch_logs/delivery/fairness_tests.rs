@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::slots::{FAILING_MAX, OF_GROUP_MAX};
 use super::tests::{Bench, FLUSH, bench, target};
 use super::*;
-use crate::ledger::Reason;
+use crate::ledger::{Reason, Shortage};
 use crate::output::cloudwatch_logs::sender::Class;
 
 fn of_group(group: &str, stream: usize) -> Arc<Target> {
@@ -94,7 +94,7 @@ fn whoever_holds_most_gives_first_though_another_waits_longer() {
     // Room is needed just when the quiet one fails.
     bench.fail(quiet, Class::Transient, true);
     assert_eq!(bench.counters.account.balance().dropped_for(Reason::RetriesExhausted), 50);
-    assert!(bench.delivery.make_room(bench.now));
+    assert!(bench.delivery.make_room(&Shortage::Whole, bench.now));
     assert_eq!(bench.counters.account.balance().dropped_for(Reason::RetriesExhausted), 51);
     end(bench, Vec::new());
 }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::markers::{ALONE_WAIT, MARKER_INTERVAL};
-use super::tests::{Bench, bench, error, settings, target};
+use super::tests::{Bench, bench, settings, target};
 use super::*;
-use crate::ledger::{Account, Permit, Reason, Share};
+use crate::ledger::{Account, Permit, Reason, Share, Shortage};
 use crate::output::cloudwatch_logs::sender::{Class, Put, Rejected};
 
 /// 2023-11-14T22:15:00Z, a hundred seconds after the records.
@@ -326,7 +326,7 @@ proptest! {
                     bench.delivery.push(&target(stream), chunk, bench.now);
                 }
                 Step::Send => away.extend(bench.delivery.next_batch(bench.now)),
-                Step::MakeRoom => drop(bench.delivery.make_room(bench.now)),
+                Step::MakeRoom => drop(bench.delivery.make_room(&Shortage::Whole, bench.now)),
                 Step::Wait(ms) => bench.now += Duration::from_millis(ms),
                 _ if away.is_empty() => {}
                 Step::Accept(at) => {
@@ -350,7 +350,7 @@ proptest! {
                     // Nor is it refused.
                     let is_marker = batch.records() == 0;
                     let class = if is_marker { Class::Transient } else { class };
-                    bench.delivery.failed(batch, &error(class, false), needs_room, bench.now);
+                    bench.fail(batch, class, needs_room);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Delivery, Target};
-use crate::ledger::Reason;
+use crate::ledger::{Reason, Shortage};
 use crate::output::cloudwatch_logs::limits::BATCH_BYTES_MAX;
 use crate::output::cloudwatch_logs::stream::Stream;
 use crate::output::retry::is_exhausted;
@@ -22,20 +22,24 @@ impl Delivery {
         self.incident.since().is_some() && self.streams.values().any(|stream| self.may_lose(stream))
     }
 
-    /// Room is needed: gives up what a batch holds of the oldest of the stream that holds most.
-    /// `false`: no stream has used its retries up.
-    pub fn make_room(&mut self, now: Instant) -> bool {
-        if self.incident.since().is_none() {
+    /// Room is needed: gives up what a batch holds of the oldest of the stream that holds most of what
+    /// is short. `false`: no stream that holds some has used its retries up.
+    pub fn make_room(&mut self, shortage: &Shortage, now: Instant) -> bool {
+        if shortage.is_none() || self.incident.since().is_none() {
             return false;
         }
         let waiting = self.streams.iter().filter(|(_, stream)| self.may_lose(stream));
-        let most =
-            waiting.max_by_key(|(_, stream)| (stream.waiting_bytes(), Reverse(stream.oldest())));
-        let Some((target, _)) = most else { return false };
+        let easing =
+            waiting.map(|(target, stream)| (target, stream, stream.easing_bytes(shortage)));
+        let most = easing
+            .filter(|(.., bytes)| *bytes > 0)
+            .max_by_key(|(_, stream, bytes)| (*bytes, Reverse(stream.oldest())));
+        let Some((target, ..)) = most else { return false };
         let target = Arc::clone(target);
         // What others hold too makes no room by itself, but outputs that fail must not wait for each
         // other.
-        let is_shared = self.streams.get(&target).is_some_and(Stream::is_held_elsewhere);
+        let is_shared =
+            self.streams.get(&target).is_some_and(|stream| stream.is_held_elsewhere(shortage));
         if is_shared {
             let last = self.shared_given_up;
             if last.is_some_and(|last| now.saturating_duration_since(last) < SHARED_INTERVAL) {
@@ -44,7 +48,7 @@ impl Delivery {
             self.shared_given_up = Some(now);
         }
         let Some(stream) = self.streams.get_mut(&target) else { return false };
-        let pieces = stream.take_front(BATCH_BYTES_MAX);
+        let pieces = stream.take_easing(shortage, BATCH_BYTES_MAX);
         let records: u64 = pieces.iter().map(|piece| piece.permit.receipt.records()).sum();
         self.counters.errors.add(1);
         if let Some(records) = self.given_up.add(records, now) {

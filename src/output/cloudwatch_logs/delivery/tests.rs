@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::chunk::Storage;
-use crate::ledger::{Account, Mark, Marked, Permit, Reason, Share};
+use crate::ledger::{Account, Mark, Marked, Permit, Reason, Share, Shortage};
 use crate::output::cloudwatch_logs::message::Dialect;
 use crate::output::cloudwatch_logs::sender::{Class, Put, Rejected, SendError};
 use crate::record::chunk::{Entries, Entry};
@@ -89,7 +89,8 @@ impl Bench {
 
     pub(super) fn fail(&mut self, batch: Batch, class: Class, needs_room: bool) {
         let error = error(class, false);
-        self.delivery.failed(batch, &error, needs_room, self.now);
+        let shortage = if needs_room { Shortage::Whole } else { Shortage::None };
+        self.delivery.failed(batch, &error, &shortage, self.now);
     }
 
     pub(super) fn abandon(&mut self) {
@@ -128,18 +129,69 @@ fn a_stream_makes_room_once_its_retries_are_used_up_and_no_other_does() {
     let mut bench = bench(RetryLimit::Retries(0));
     bench.push(0, 0, 2);
     bench.push(1, 10, 3);
-    assert!(!bench.delivery.make_room(bench.now) && !bench.delivery.may_give_up());
+    assert!(
+        !bench.delivery.make_room(&Shortage::Whole, bench.now) && !bench.delivery.may_give_up()
+    );
     let batch = bench.batch();
     let failed = u64::try_from(numbers(&batch).len()).expect("few");
     bench.fail(batch, Class::Transient, false);
-    assert!(bench.delivery.may_give_up() && bench.delivery.make_room(bench.now));
-    assert!(!bench.delivery.make_room(bench.now), "the other stream did not fail");
+    assert!(bench.delivery.may_give_up() && bench.delivery.make_room(&Shortage::Whole, bench.now));
+    assert!(
+        !bench.delivery.make_room(&Shortage::Whole, bench.now),
+        "the other stream did not fail"
+    );
     let balance = bench.counters.account.balance();
     assert_eq!(balance.dropped_for(Reason::RetriesExhausted), failed);
     let batch = bench.batch();
     bench.accept(batch);
     assert!(bench.delivery.is_empty());
     assert_eq!(bench.counters.account.balance().held, 0);
+}
+
+#[test]
+fn only_records_of_the_input_whose_memory_is_short_make_room() {
+    let mut bench = bench(RetryLimit::Retries(0));
+    let of_input =
+        |bench: &Bench, input, first, count| Chunk { input, ..bench.chunk(first, count, 0) };
+    for (stream, input, first, count) in [(0, 1, 0, 4), (0, 2, 4, 1), (0, 1, 5, 4), (1, 1, 9, 9)] {
+        let chunk = of_input(&bench, input, first, count);
+        bench.delivery.push(&target(stream), chunk, bench.now);
+    }
+    for _ in 0..2 {
+        let batch = bench.batch();
+        bench.fail(batch, Class::Transient, false);
+    }
+    let dropped =
+        |bench: &Bench| bench.counters.account.balance().dropped_for(Reason::RetriesExhausted);
+    for (shortage, records) in
+        [(Shortage::None, 0), (Shortage::Of(vec![0, 3]), 0), (Shortage::Of(vec![2]), 1)]
+    {
+        assert_eq!(bench.delivery.make_room(&shortage, bench.now), records > 0);
+        assert!(!bench.delivery.make_room(&shortage, bench.now), "no other");
+        assert_eq!(dropped(&bench), records, "{shortage:?}");
+    }
+    let left = [bench.batch(), bench.batch()].map(|batch| {
+        let left = numbers(&batch);
+        bench.accept(batch);
+        left
+    });
+    assert!(left.contains(&vec![0, 1, 2, 3, 5, 6, 7, 8]), "{left:?}");
+    assert!(bench.delivery.is_empty());
+}
+
+#[test]
+fn a_failure_gives_nothing_up_for_the_memory_of_others() {
+    let mut bench = bench(RetryLimit::Retries(0));
+    bench.push(0, 0, 2);
+    for (input, lost) in [(1, 0), (0, 2)] {
+        let batch = bench.batch();
+        let shortage = Shortage::Of(vec![input]);
+        let error = error(Class::Transient, false);
+        bench.delivery.failed(batch, &error, &shortage, bench.now);
+        let balance = bench.counters.account.balance();
+        assert_eq!(balance.dropped_for(Reason::RetriesExhausted), lost);
+    }
+    assert!(bench.delivery.is_empty());
 }
 
 #[test]
@@ -354,7 +406,7 @@ fn a_stop_does_not_wait_long_for_the_pace_of_throttling() {
     let batch = bench.batch();
     let asked =
         SendError { retry_after: Some(Duration::from_secs(300)), ..error(Class::Throttled, false) };
-    bench.delivery.failed(batch, &asked, false, bench.now);
+    bench.delivery.failed(batch, &asked, &Shortage::None, bench.now);
     bench.delivery.stop(bench.now);
     let wake_at = bench.delivery.wake_at().expect("something to send");
     assert!(wake_at <= bench.now + BACKOFF_STOPPING_MAX);
@@ -598,7 +650,12 @@ impl Service {
                 let numbers = numbers(&batch);
                 self.in_doubt.entry(batch.target.clone()).or_default().extend(&numbers);
                 self.taken.entry(batch.target.clone()).or_default().extend(numbers);
-                bench.delivery.failed(batch, &error(Class::Transient, true), false, bench.now);
+                bench.delivery.failed(
+                    batch,
+                    &error(Class::Transient, true),
+                    &Shortage::None,
+                    bench.now,
+                );
             }
             Answer::Fail(class) => bench.fail(batch, class, false),
         }
