@@ -16,7 +16,7 @@ use crate::record::tag::Tag;
 use crate::record::time::EventTime;
 
 use super::limits::EVENT_OVERHEAD_BYTES;
-use super::mishap::Extent;
+use super::mishap::{Extent, Mishap};
 
 /// What the bytes of an entry are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +41,8 @@ pub(super) struct Piece {
     pub(super) form: Form,
     /// Its one entry as it was in the chunk, once something else took the entry's place.
     origin: Option<Origin>,
+    /// What was done to its record so that it fits; to be told once the record has arrived.
+    pub(super) mishap: Option<Mishap>,
     /// There where the entries are some of a chunk's: others lie between them.
     part: Option<PartToken>,
     /// Owed for the records of `range`: as many as entries, but in texts of one record, of which
@@ -68,6 +70,7 @@ impl Piece {
             rewrites: chunk.rewrites,
             storage: chunk.storage,
             origin: None,
+            mishap: None,
             part: None,
             range: 0..chunk.entries.len(),
             entries: chunk.entries,
@@ -154,6 +157,7 @@ impl Piece {
             arrived: self.arrived,
             form: self.form,
             origin: self.origin.clone(),
+            mishap: self.mishap,
             part: self.part.clone(),
             permit,
         }
@@ -225,12 +229,16 @@ impl Piece {
     pub(super) fn into_texts(mut self, time: EventTime, texts: &[impl AsRef<[u8]>]) -> Vec<Self> {
         self.origin = self.origin();
         self.form = Form::Text;
+        let mishap = self.mishap.take();
         let mut pieces = Vec::with_capacity(texts.len());
         for (at, text) in texts.iter().enumerate() {
             let owed = if at + 1 == texts.len() { self.permit.receipt.records() } else { 0 };
             let (entries, range) = one_entry(time, text.as_ref());
             let permit = self.permit.split(owed);
             pieces.push(self.beside(entries, range, permit));
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.mishap = mishap;
         }
         pieces
     }

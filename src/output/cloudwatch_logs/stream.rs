@@ -15,7 +15,7 @@ use super::batch::{BatchBuilder, NotAdded, Sealed};
 use super::escape::{Depth, escape};
 use super::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use super::message::{MessageWriter, NoMessage};
-use super::mishap::{Extent, Mishap, Mishaps, marker};
+use super::mishap::{Mishap, Mishaps, marker};
 use super::oversize::{self, Fitted};
 use super::piece::{Form, Piece};
 use super::target::Target;
@@ -235,13 +235,13 @@ impl Stream {
                     filled.oversized += 1;
                     let long = piece.split(1);
                     self.put_first(piece);
-                    let extent = Extent::one(long.times().next().unwrap_or_default());
-                    let fitted = oversize::fit(long, writer);
-                    let (mishap, pieces) = match fitted {
+                    let (mishap, mut pieces) = match oversize::fit(long, writer) {
                         Fitted::Parts(pieces) => (Mishap::Split, pieces),
                         Fitted::Shortened(pieces) => (Mishap::Shortened, pieces),
                     };
-                    filled.mishaps.add(mishap, extent);
+                    if let Some(last) = pieces.last_mut() {
+                        last.mishap = Some(mishap);
+                    }
                     self.put_back(pieces);
                 }
             }

@@ -110,6 +110,26 @@ fn a_marker_that_is_refused_for_good_is_forgotten() {
 }
 
 #[test]
+fn a_record_that_was_made_to_fit_is_told_of_once_it_arrived() {
+    let made = |rejected: Option<Rejected>| {
+        let mut bench = marked(RetryLimit::Unlimited, None);
+        let chunk = bench.chunk(0, 1, 1_500_000);
+        bench.delivery.push(&target(0), chunk, bench.now);
+        let batch = bench.batch();
+        let put = Put { rejected: rejected.unwrap_or_default(), ..Put::default() };
+        bench.delivery.accepted(batch, &put, bench.now);
+        let batch = bench.batch();
+        let told = markers(&batch);
+        bench.accept(batch);
+        assert!(bench.delivery.is_empty());
+        told.into_iter().map(|(_, one)| one["action"].clone()).collect::<Vec<_>>()
+    };
+    let too_old = Rejected { too_old_end: Some(1), ..Rejected::default() };
+    assert_eq!(made(None), ["shortened"]);
+    assert_eq!(made(Some(too_old)), ["dropped"], "it did not arrive with less text");
+}
+
+#[test]
 fn at_a_stop_a_marker_goes_at_once_and_nobody_waits_for_a_second_attempt() {
     let mut bench = marked(RetryLimit::NoRetries, None);
     bench.push(0, 0, 3);

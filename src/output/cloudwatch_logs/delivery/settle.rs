@@ -13,15 +13,15 @@ use super::super::sender::{Put, RejectedCounts};
 use super::super::stream::Batch;
 
 /// Maps what the service rejected back to the records, and counts the others as delivered. Gives what
-/// became of those that it rejected.
+/// became of those that it rejected, and of those that arrived other than they were logged.
 pub(super) fn settle(batch: Batch, put: &Put) -> Mishaps {
     let counts = put.rejected.counts(batch.sealed.records.len());
+    let mut mishaps = Mishaps::default();
     if counts.total() == 0 {
-        batch.pieces.into_iter().for_each(delivered);
-        return Mishaps::default();
+        batch.pieces.into_iter().for_each(|piece| delivered(piece, &mut mishaps));
+        return mishaps;
     }
     let mut rejected = rejected(&batch, counts);
-    let mut mishaps = Mishaps::default();
     for (reason, extent) in rejected.iter().filter(|(_, extent)| extent.records > 0) {
         tracing::error!(
             "{}: {} events rejected by CloudWatch Logs: {}",
@@ -34,18 +34,26 @@ pub(super) fn settle(batch: Batch, put: &Put) -> Mishaps {
     for mut piece in batch.pieces {
         piece.ended();
         let receipt = &mut piece.permit.receipt;
+        let is_owed = receipt.records() > 0;
         for (reason, left) in &mut rejected {
             let here = receipt.records().min(left.records);
             receipt.dropped(here, *reason);
             left.records -= here;
         }
-        delivered(piece);
+        if is_owed && receipt.records() == 0 {
+            // It did not arrive at all, which is told already.
+            continue;
+        }
+        delivered(piece, &mut mishaps);
     }
     mishaps
 }
 
-fn delivered(mut piece: Piece) {
+fn delivered(mut piece: Piece, mishaps: &mut Mishaps) {
     piece.ended();
+    if let Some(mishap) = piece.mishap {
+        mishaps.add(mishap, Extent::one(piece.times().next().unwrap_or_default()));
+    }
     let receipt = &mut piece.permit.receipt;
     receipt.delivered(receipt.records());
 }
