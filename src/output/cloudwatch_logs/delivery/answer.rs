@@ -52,10 +52,11 @@ impl Delivery {
                 Duration::ZERO
             }
             Class::Invalid | Class::TooLarge => {
-                if !stream.halve(sealed.records.len()) {
+                // Markers alone are forgotten together: their stream, and what it knows of halves, is too.
+                let are_alone = pieces.is_empty() && stream.is_empty();
+                if are_alone || !stream.halve(sealed.records.len()) {
                     self.counters.errors.add(1);
                     tracing::error!("{}: one event refused for good: {error}", self.counters.name);
-                    // If it was a marker, that is not told of.
                     self.give_up(&target, pieces, Reason::Refused, now);
                     return self.rest(&target, now);
                 }
@@ -69,7 +70,9 @@ impl Delivery {
             | Class::AlreadyExists => stream.backoff.fail(&mut self.chance),
         };
         if pieces.is_empty() {
-            return self.failed_to_tell(&target, told, now);
+            // They are tried again later; while the process stops, nobody waits for it.
+            self.markers.not_told(&target, told, wait, now);
+            return self.rest(&target, now);
         }
         let failures = stream.backoff.failures();
         self.markers.note(&target, told, now);
@@ -98,15 +101,6 @@ impl Delivery {
             // Not this one in any case: who holds most of the room may be another.
             self.make_room(shortage, now);
         }
-    }
-
-    /// A batch of nothing but markers was not taken. It is tried again later; while the process
-    /// stops, nobody waits for it.
-    fn failed_to_tell(&mut self, target: &Arc<Target>, told: Mishaps, now: Instant) {
-        if !self.is_stopping {
-            self.markers.note(target, told, now);
-        }
-        self.rest(target, now);
     }
 
     /// The time to stop is up: all that is left, in the order of each stream. What lies on disk stays

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::markers::{ALONE_WAIT, MARKER_INTERVAL};
+use super::slots::FAILING_MAX;
 use super::tests::{Bench, bench, settings, target};
 use super::*;
 use crate::ledger::{Account, Permit, Reason, Share, Shortage};
@@ -107,6 +108,64 @@ fn a_marker_that_is_refused_for_good_is_forgotten() {
     bench.fail(batch, Class::Invalid, false);
     assert!(bench.delivery.is_empty() && bench.delivery.streams.is_empty());
     assert_eq!(bench.counters.account.balance().dropped_for(Reason::Refused), 0);
+}
+
+#[test]
+fn several_markers_that_are_refused_together_are_forgotten_together() {
+    let mut bench = marked(RetryLimit::Unlimited, None);
+    bench.push(0, 0, 4);
+    let batch = bench.batch();
+    let rejected = Rejected { too_old_end: Some(1), expired_end: Some(2), too_new_start: None };
+    bench.delivery.accepted(batch, &Put { rejected, ..Put::default() }, bench.now);
+    let batch = bench.batch();
+    assert_eq!((markers(&batch).len(), batch.records()), (2, 0));
+    bench.fail(batch, Class::Invalid, false);
+    assert!(bench.delivery.is_empty() && bench.delivery.streams.is_empty());
+}
+
+/// So many streams, all of whose records were given up as requests failed.
+fn failed_streams(count: usize) -> Bench {
+    let mut bench = marked(RetryLimit::NoRetries, None);
+    (0..count).for_each(|stream| bench.push(stream, 0, 1));
+    let batches: Vec<_> = (0..count).map(|_| bench.batch()).collect();
+    batches.into_iter().for_each(|batch| bench.fail(batch, Class::Transient, false));
+    bench.now += ALONE_WAIT;
+    bench
+}
+
+#[test]
+fn markers_of_streams_that_hang_leave_places_to_others() {
+    let mut bench = failed_streams(IN_FLIGHT_MAX);
+    let next = |bench: &mut Bench| bench.delivery.next_batch(bench.now);
+    let hanging: Vec<_> = std::iter::from_fn(|| next(&mut bench)).collect();
+    assert_eq!(hanging.len(), FAILING_MAX);
+    assert!(bench.delivery.wake_at().is_none_or(|at| at > bench.now), "nobody asks in vain");
+    bench.push(99, 0, 1);
+    let other = bench.batch();
+    assert_eq!(other.records(), 1, "a healthy stream has its place");
+    bench.accept(other);
+    let mut told = 0;
+    for batch in hanging {
+        bench.accept(batch);
+        told += 1;
+    }
+    while !bench.delivery.is_empty() {
+        let batch = bench.batch();
+        bench.accept(batch);
+        told += 1;
+    }
+    assert_eq!(told, IN_FLIGHT_MAX, "all are told in the end");
+}
+
+#[test]
+fn a_stop_waits_for_no_marker_of_a_stream_that_fails_and_has_no_place() {
+    let mut bench = failed_streams(IN_FLIGHT_MAX);
+    bench.delivery.stop(bench.now);
+    let next = |bench: &mut Bench| bench.delivery.next_batch(bench.now);
+    let away: Vec<_> = std::iter::from_fn(|| next(&mut bench)).collect();
+    assert_eq!(away.len(), FAILING_MAX);
+    away.into_iter().for_each(|batch| bench.fail(batch, Class::Transient, false));
+    assert!(next(&mut bench).is_none() && bench.delivery.is_empty());
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! Which streams are to be told what became of their records, and when.
 //!
 //! A marker goes before the next batch of its stream; alone where none comes. What became of records
-//! since the last marker waits and is told in one. Pure. Must not know how a marker is written.
+//! since the last marker waits and is told in one. One that goes alone is a request like any other: it
+//! waits for a place among those of failing streams where its own fails, and longer after each failure.
+//! Pure. Must not know how a marker is written.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::mishap::Mishaps;
 use super::super::target::Target;
+use crate::output::retry::Backoff;
 
 /// Most streams that something is noted of: what the one that was used least lately has is forgotten
 /// beyond it, and only the counters know. Each costs some hundred bytes and its names, up to 3 KB.
@@ -17,6 +21,9 @@ pub(super) const MARKED_STREAMS_MAX: usize = 1_024;
 pub(super) const MARKER_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a marker waits for a batch to go with.
 pub(super) const ALONE_WAIT: Duration = Duration::from_secs(5);
+/// Most attempts to tell a stream without a batch: from then on what there is to tell waits for one. With
+/// the waits between them that is some two minutes.
+pub(super) const ALONE_ATTEMPTS_MAX: u32 = 8;
 
 /// What is noted of all streams of one output.
 #[derive(Debug, Default)]
@@ -39,19 +46,48 @@ struct Noted {
     mishaps: Mishaps,
     /// When the last marker was accepted.
     told: Option<Instant>,
+    /// Of the stream when it was seen last, or of the markers that went alone since.
+    backoff: Backoff,
+    /// How often markers went alone since something arrived in the stream.
+    attempts: u32,
+    /// Until when none goes alone after a failure.
+    rests_until: Option<Instant>,
     place: (Instant, u64),
     used: u64,
 }
 
 impl Noted {
     fn new(now: Instant) -> Self {
-        Self { mishaps: Mishaps::default(), told: None, place: (now, 0), used: 0 }
+        Self {
+            mishaps: Mishaps::default(),
+            told: None,
+            backoff: Backoff::default(),
+            attempts: 0,
+            rests_until: None,
+            place: (now, 0),
+            used: 0,
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.backoff.failures() > 0
     }
 
     /// From when on there may be a marker.
     fn free_at(&self) -> Option<Instant> {
         self.told?.checked_add(MARKER_INTERVAL)
     }
+}
+
+/// How a stream can be told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    /// With its next batch.
+    WithBatch,
+    /// Alone, at once.
+    Alone,
+    /// Alone, once a request comes back.
+    NoPlace,
 }
 
 impl Markers {
@@ -89,53 +125,105 @@ impl Markers {
     /// A marker arrived.
     pub(super) fn told(&mut self, target: &Arc<Target>, now: Instant) {
         let noted = self.remove(target).unwrap_or_else(|| Noted::new(now));
-        let noted = Noted { told: Some(now), ..noted };
+        let noted = Noted { told: Some(now), mishaps: noted.mishaps, ..Noted::new(now) };
         let due = self.due(&noted, now);
         self.insert(Arc::clone(target), noted, due);
     }
 
-    /// A stream whose marker has waited long enough, and that has no batch to go with.
+    /// Markers that went alone were not taken: they go again after `wait`, and while the process stops
+    /// not at all.
+    pub(super) fn not_told(
+        &mut self,
+        target: &Arc<Target>,
+        mishaps: Mishaps,
+        wait: Duration,
+        now: Instant,
+    ) {
+        if self.is_stopping {
+            return;
+        }
+        if let Some(noted) = self.noted.get_mut(target) {
+            noted.rests_until = now.checked_add(wait);
+        }
+        self.note(target, mishaps, now);
+    }
+
+    /// A stream whose marker has waited long enough and goes alone, and how that went before. `way`: how a
+    /// stream can be told, of which it is said whether it fails.
     pub(super) fn next_alone(
         &mut self,
         now: Instant,
-        has_batches: impl Fn(&Arc<Target>) -> bool,
-    ) -> Option<Arc<Target>> {
-        while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= now) {
-            let target = Arc::clone(entry.get());
-            let Some(noted) = self.remove(&target) else { continue };
-            if noted.mishaps.is_empty() {
-                // Its time has passed: there is nothing to remember any more.
+        way: impl Fn(&Arc<Target>, bool) -> Way,
+    ) -> Option<(Arc<Target>, Backoff)> {
+        let later = |wait| now.checked_add(wait).unwrap_or(now);
+        let (mut from, until) = (Bound::Unbounded, Bound::Included((now, u64::MAX)));
+        while let Some((place, target)) = self.agenda.range((from, until)).next() {
+            from = Bound::Excluded(*place);
+            let target = Arc::clone(target);
+            let is_failing = self.noted.get(&target).is_some_and(Noted::is_failing);
+            let way = way(&target, is_failing);
+            if self.stays(way, is_failing) {
                 continue;
             }
-            // One that goes with a batch is looked at later, and when its stream has no more.
-            let due = now.checked_add(ALONE_WAIT).unwrap_or(now);
-            self.insert(Arc::clone(&target), noted, due);
-            if !has_batches(&target) {
-                return Some(target);
+            let Some(noted) = self.remove(&target) else { continue };
+            let is_used_up = noted.attempts >= ALONE_ATTEMPTS_MAX;
+            match way {
+                // It is looked at later, and when its stream has no batch any more.
+                Way::WithBatch => self.insert(target, noted, later(ALONE_WAIT)),
+                // Its time has passed: there is nothing to remember any more.
+                _ if noted.mishaps.is_empty() => {}
+                // Nobody waits for a stream that fails while the process stops.
+                Way::NoPlace => {}
+                Way::Alone if is_used_up && self.is_stopping => {}
+                Way::Alone if is_used_up => self.insert(target, noted, later(MARKER_INTERVAL)),
+                Way::Alone => {
+                    let (backoff, attempts) = (noted.backoff, noted.attempts.saturating_add(1));
+                    let noted = Noted { attempts, ..noted };
+                    self.insert(Arc::clone(&target), noted, later(ALONE_WAIT));
+                    return Some((target, backoff));
+                }
             }
         }
         None
     }
 
-    /// The stream has no batch any more.
-    pub(super) fn left_alone(&mut self, target: &Arc<Target>, now: Instant) {
-        if self.is_stopping
-            && let Some(noted) = self.remove(target)
-        {
+    /// Whether a marker that is due waits for a request to come back.
+    fn stays(&self, way: Way, is_failing: bool) -> bool {
+        way == Way::NoPlace && !(self.is_stopping && is_failing)
+    }
+
+    /// The stream has no batch any more; how its attempts went.
+    pub(super) fn left_alone(&mut self, target: &Arc<Target>, backoff: Backoff, now: Instant) {
+        let Some(noted) = self.noted.get_mut(target) else { return };
+        noted.backoff = backoff;
+        if backoff.failures() == 0 {
+            noted.attempts = 0;
+        }
+        if self.is_stopping {
+            self.look_now(target, now);
+        }
+    }
+
+    fn look_now(&mut self, target: &Arc<Target>, now: Instant) {
+        if let Some(noted) = self.remove(target) {
             self.insert(Arc::clone(target), noted, now);
         }
     }
 
     /// When [`Markers::next_alone`] is worth asking.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.agenda.first_key_value().map(|((due, _), _)| *due)
+    pub(super) fn wake_at(&self, way: impl Fn(&Arc<Target>, bool) -> Way) -> Option<Instant> {
+        let stays = |target: &Arc<Target>| {
+            let is_failing = self.noted.get(target).is_some_and(Noted::is_failing);
+            self.stays(way(target, is_failing), is_failing)
+        };
+        self.agenda.iter().find(|(_, target)| !stays(target)).map(|((due, _), _)| *due)
     }
 
-    /// The process stops: markers wait for nothing.
+    /// The process stops: markers wait for nothing but a place.
     pub(super) fn stop(&mut self, now: Instant) {
         self.is_stopping = true;
         let targets: Vec<_> = self.noted.keys().cloned().collect();
-        targets.iter().for_each(|target| self.left_alone(target, now));
+        targets.iter().for_each(|target| self.look_now(target, now));
     }
 
     /// Forgets everything.
@@ -148,8 +236,8 @@ impl Markers {
         if self.is_stopping {
             return now;
         }
-        let due = now.checked_add(ALONE_WAIT).unwrap_or(now);
-        noted.free_at().map_or(due, |free| free.max(due))
+        let due = now.checked_add(ALONE_WAIT);
+        [due, noted.free_at(), noted.rests_until].into_iter().flatten().max().unwrap_or(now)
     }
 
     fn remove(&mut self, target: &Arc<Target>) -> Option<Noted> {
@@ -191,6 +279,12 @@ mod tests {
         mishaps
     }
 
+    const ALONE: fn(&Arc<Target>, bool) -> Way = |_, _| Way::Alone;
+
+    fn alone(markers: &mut Markers, now: Instant, way: Way) -> Option<Arc<Target>> {
+        markers.next_alone(now, |_, _| way).map(|(target, _)| target)
+    }
+
     fn records(mishaps: &Mishaps) -> u64 {
         mishaps.iter().map(|(_, extent)| extent.records).sum()
     }
@@ -214,11 +308,11 @@ mod tests {
         let (mut markers, now, stream) = (Markers::new(true), crate::clock::now(), target(0));
         markers.note(&stream, one(), now);
         let due = now + ALONE_WAIT;
-        assert_eq!(markers.wake_at(), Some(due));
-        assert_eq!(markers.next_alone(due - Duration::from_nanos(1), |_| false), None);
-        assert_eq!(markers.next_alone(due, |_| true), None);
-        assert!(markers.wake_at() > Some(due), "nobody asks in vain");
-        assert_eq!(markers.next_alone(due + ALONE_WAIT, |_| false), Some(stream));
+        assert_eq!(markers.wake_at(ALONE), Some(due));
+        assert_eq!(alone(&mut markers, due - Duration::from_nanos(1), Way::Alone), None);
+        assert_eq!(alone(&mut markers, due, Way::WithBatch), None);
+        assert!(markers.wake_at(ALONE) > Some(due), "nobody asks in vain");
+        assert_eq!(alone(&mut markers, due + ALONE_WAIT, Way::Alone), Some(stream));
     }
 
     #[test]
@@ -227,10 +321,10 @@ mod tests {
         markers.told(&stream, now);
         markers.note(&stream, one(), now);
         markers.stop(now);
-        assert_eq!(markers.next_alone(now, |_| true), None);
-        assert!(markers.wake_at() > Some(now), "nobody asks in vain");
-        markers.left_alone(&stream, now);
-        assert_eq!(markers.next_alone(now, |_| false), Some(Arc::clone(&stream)));
+        assert_eq!(alone(&mut markers, now, Way::WithBatch), None);
+        assert!(markers.wake_at(ALONE) > Some(now), "nobody asks in vain");
+        markers.left_alone(&stream, Backoff::default(), now);
+        assert_eq!(alone(&mut markers, now, Way::Alone), Some(Arc::clone(&stream)));
         assert_eq!(records(&markers.take(&stream, now)), 1);
     }
 
@@ -253,14 +347,67 @@ mod tests {
     fn what_has_nothing_to_tell_is_forgotten_when_its_time_has_passed() {
         let (mut markers, now, stream) = (Markers::new(true), crate::clock::now(), target(0));
         markers.told(&stream, now);
-        assert_eq!(markers.next_alone(now + MARKER_INTERVAL, |_| false), None);
-        assert!(markers.noted.is_empty() && markers.wake_at().is_none());
+        assert_eq!(alone(&mut markers, now + MARKER_INTERVAL, Way::Alone), None);
+        assert!(markers.noted.is_empty() && markers.wake_at(ALONE).is_none());
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_told_is_tried_less_often_and_then_not_alone() {
+        let (mut markers, mut now, stream) = (Markers::new(true), crate::clock::now(), target(0));
+        let (mut backoff, mut chance) = (Backoff::default(), fastrand::Rng::with_seed(7));
+        markers.note(&stream, one(), now);
+        for attempt in 0..ALONE_ATTEMPTS_MAX {
+            let due = markers.wake_at(ALONE).expect("it is to be told");
+            assert!(due >= now + ALONE_WAIT, "{attempt}");
+            now = due;
+            assert_eq!(alone(&mut markers, now, Way::Alone).as_ref(), Some(&stream));
+            let mishaps = markers.take(&stream, now);
+            let wait = backoff.fail(&mut chance);
+            markers.not_told(&stream, mishaps, wait, now);
+            markers.left_alone(&stream, backoff, now);
+            assert!(markers.wake_at(ALONE) >= Some(now + wait), "{attempt}");
+        }
+        for _ in 0..100 {
+            now = markers.wake_at(ALONE).expect("it is remembered");
+            assert_eq!(alone(&mut markers, now, Way::Alone), None);
+        }
+        assert_eq!(records(&markers.take(&stream, now)), 1, "its next batch tells it");
+        markers.note(&stream, one(), now);
+        markers.stop(now);
+        assert_eq!(alone(&mut markers, now, Way::Alone), None);
+        assert!(markers.is_empty(), "a stop does not wait for it");
+    }
+
+    #[test]
+    fn a_marker_without_a_place_wakes_nobody_and_keeps_no_other_from_going() {
+        let (mut markers, now) = (Markers::new(true), crate::clock::now());
+        let (mut failed, mut chance) = (Backoff::default(), fastrand::Rng::with_seed(7));
+        failed.fail(&mut chance);
+        for stream in 0..3 {
+            markers.note(&target(stream), one(), now);
+        }
+        (0..2).for_each(|stream| markers.left_alone(&target(stream), failed, now));
+        let of_healthy = |_: &Arc<Target>, is_failing| match is_failing {
+            true => Way::NoPlace,
+            false => Way::Alone,
+        };
+        let due = now + ALONE_WAIT;
+        let next = |markers: &mut Markers, now| markers.next_alone(now, of_healthy);
+        assert_eq!(next(&mut markers, due).map(|(target, _)| target), Some(target(2)));
+        assert!(next(&mut markers, due).is_none());
+        assert_eq!(markers.wake_at(of_healthy), Some(due + ALONE_WAIT), "the one that went");
+        assert_eq!(alone(&mut markers, due, Way::Alone), Some(target(0)));
+        assert!(!markers.take(&target(0), due).is_empty());
+        assert!(!markers.take(&target(2), due).is_empty());
+        markers.stop(due);
+        assert!(next(&mut markers, due).is_none());
+        assert!(markers.is_empty(), "a stop waits for no place among those that fail");
     }
 
     #[test]
     fn nothing_is_noted_where_markers_are_off() {
         let (mut markers, now) = (Markers::new(false), crate::clock::now());
         markers.note(&target(0), one(), now);
-        assert!(markers.is_empty() && markers.wake_at().is_none());
+        assert!(markers.is_empty() && markers.wake_at(ALONE).is_none());
     }
 }

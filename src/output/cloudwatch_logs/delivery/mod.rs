@@ -32,7 +32,7 @@ use super::piece::{PartToken, Piece};
 use super::plan::Messages;
 use super::stream::{Batch, Filled, Stream, Told};
 use super::target::Target;
-use markers::Markers;
+use markers::{Markers, Way};
 pub use room::{Limits, PARTS_MAX, Room, STREAMS_MAX};
 pub use slots::IN_FLIGHT_MAX;
 use slots::Slots;
@@ -222,10 +222,12 @@ impl Delivery {
 
     /// A batch of nothing but markers, of a stream that has no other.
     fn next_marker(&mut self, now: Instant) -> Option<Batch> {
-        let target = self.markers.next_alone(now, |target| {
-            self.streams.contains_key(target) || !self.slots.is_free_for(target, false)
-        })?;
-        self.streams.insert(Arc::clone(&target), Stream::new(Arc::clone(&target)));
+        let (streams, slots) = (&self.streams, &self.slots);
+        let way = |target: &Arc<Target>, is_failing| way(streams, slots, target, is_failing);
+        let (target, backoff) = self.markers.next_alone(now, way)?;
+        let mut stream = Stream::new(Arc::clone(&target));
+        stream.backoff = backoff;
+        self.streams.insert(Arc::clone(&target), stream);
         let batch = self.fill(&target, now);
         if batch.is_none() {
             self.rest(&target, now);
@@ -260,7 +262,8 @@ impl Delivery {
             return None;
         }
         let due = self.next_place().map(|(due, _)| due);
-        let due = [due, self.markers.wake_at()].into_iter().flatten().min()?;
+        let way = |target: &_, is_failing| way(&self.streams, &self.slots, target, is_failing);
+        let due = [due, self.markers.wake_at(way)].into_iter().flatten().min()?;
         Some(self.pace.next().map_or(due, |next| next.max(due)))
     }
 
@@ -325,8 +328,8 @@ impl Delivery {
         self.look_at_room();
         match self.streams.get(target) {
             Some(stream) if stream.is_empty() && !stream.is_in_flight => {
+                self.markers.left_alone(target, stream.backoff, now);
                 self.streams.remove(target);
-                self.markers.left_alone(target, now);
             }
             Some(_) => {
                 let due = self.due(target, now);
@@ -334,6 +337,20 @@ impl Delivery {
             }
             None => {}
         }
+    }
+}
+
+/// How a stream can be told of its records.
+fn way(
+    streams: &HashMap<Arc<Target>, Stream>,
+    slots: &Slots,
+    target: &Arc<Target>,
+    is_failing: bool,
+) -> Way {
+    match streams.contains_key(target) {
+        true => Way::WithBatch,
+        false if slots.is_free_for(target, is_failing) => Way::Alone,
+        false => Way::NoPlace,
     }
 }
 

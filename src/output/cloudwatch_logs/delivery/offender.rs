@@ -78,8 +78,8 @@ impl Delivery {
             self.agenda.remove(&place);
         }
         if !stream.is_in_flight {
+            self.markers.left_alone(target, stream.backoff, now);
             self.streams.remove(target);
-            self.markers.left_alone(target, now);
         }
     }
 }
