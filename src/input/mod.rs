@@ -233,12 +233,12 @@ pub async fn run(sources: Vec<(Source, Terms)>, intake: Intake, mut stop: StopRe
     intake.close();
     // Whoever waited for room gives its records their outcome now; then nobody holds any.
     tokio::task::yield_now().await;
-    answer(&intake).await;
+    answer(&intake, stop.deadline).await;
     reading.shutdown().await;
 }
 
 /// Waits until those have answered who wait for records to be stored, and for whom it is over.
-async fn answer(intake: &Intake) {
+async fn answer(intake: &Intake, deadline: Option<Instant>) {
     let answered = async {
         while intake.activity.is_owing() {
             tokio::time::sleep(SILENCE_LOOK).await;
@@ -247,7 +247,8 @@ async fn answer(intake: &Intake) {
     let mut ending = intake.ending();
     let over = async {
         ending.over().await;
-        tokio::time::sleep(LAST_ACKS).await;
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::now()));
+        tokio::time::sleep(left.map_or(LAST_ACKS, |left| left.min(LAST_ACKS))).await;
     };
     tokio::select! {
         () = answered => {}
@@ -294,6 +295,33 @@ mod tests {
         run(Vec::new(), intake.clone(), stopped).await;
         assert_eq!(reader.await.unwrap(), Ok(()));
         intake.ring.pop().await.unwrap().dropped(Reason::Stopped);
+    }
+
+    /// Runs until the end of a stop, of which somebody owes acks that are never due.
+    async fn stopping_took(over_after: Duration) -> Duration {
+        let intake = intake();
+        let (stop, stopped) = stop_channel();
+        let since = clock::now();
+        stop.stop(since, Duration::from_secs(1));
+        let owing = intake.clone();
+        tokio::spawn(async move {
+            let _owes = owing.activity.owes();
+            tokio::time::sleep(over_after).await;
+            owing.end_waiting();
+            std::future::pending::<()>().await;
+        });
+        tokio::task::yield_now().await;
+        run(Vec::new(), intake, stopped).await;
+        clock::now().saturating_duration_since(since)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn last_acks_are_waited_for_but_not_beyond_the_deadline() {
+        let (early, late) = (Duration::from_millis(200), Duration::from_millis(800));
+        let least = early + LAST_ACKS;
+        assert!((least..least + SILENCE_LOOK).contains(&stopping_took(early).await));
+        let most = Duration::from_secs(1) + SILENCE_LOOK;
+        assert!((late..most).contains(&stopping_took(late).await));
     }
 
     #[tokio::test]
