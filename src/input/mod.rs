@@ -83,7 +83,9 @@ pub struct Intake {
     /// The account of all records that are read.
     pub account: Arc<Account>,
     /// Whoever holds this may read over the budget to finish its frame: without it, frames of
-    /// which none is whole could use the budget up and wait for each other for ever.
+    /// which none is whole could use the budget up and wait for each other for ever. Another for each
+    /// input: what one holds it for may be delivered late, and its own memory is no reason for the others
+    /// to wait.
     pub turn: Arc<Semaphore>,
     /// Held while a read is decoded and handed on: what comes out of one read may be much more than
     /// what was paid for it, and is in memory while it waits for its share. Another for each input.
@@ -115,13 +117,13 @@ impl Intake {
         Self { input: 0, storage, ring, budget, reserve, account, turn, decoding, activity, phase }
     }
 
-    /// The same door for the input at a place, which has a reserve of its own.
+    /// The same door for the input at a place, which has a reserve and turns of its own.
     #[must_use]
     pub fn for_input(&self, input: u16, terms: &Terms) -> Self {
         let reserve = Budget::reserve(RESERVE_BYTES);
-        let decoding = Arc::new(Semaphore::new(1));
+        let (turn, decoding) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
         let budget = terms.budget.clone().unwrap_or_else(|| self.budget.clone());
-        Self { input, storage: terms.storage, budget, reserve, decoding, ..self.clone() }
+        Self { input, storage: terms.storage, budget, reserve, turn, decoding, ..self.clone() }
     }
 
     /// Takes memory if there is some, of the budget or else of the reserve.
@@ -322,6 +324,23 @@ mod tests {
         assert!((least..least + SILENCE_LOOK).contains(&stopping_took(early).await));
         let most = Duration::from_secs(1) + SILENCE_LOOK;
         assert!((late..most).contains(&stopping_took(late).await));
+    }
+
+    #[tokio::test]
+    async fn an_input_reads_over_the_budget_while_another_holds_its_turn() {
+        let door = intake();
+        let [one, other] = [0, 1].map(|input| door.for_input(input, &Terms::default()));
+        let all = door.budget.try_take(1_000_000);
+        let reserve = usize::try_from(RESERVE_BYTES).unwrap();
+        let reserves = [&one, &other].map(|intake| intake.reserve.try_take(reserve));
+        let counters = crate::telemetry::InputCounters::new("exec.0");
+        let held = room::take_more(&one, 1_000, &counters).await;
+        let mut of_other = Share::empty();
+        let handing = room::hand_on(&other, one_record(), &mut of_other, &counters);
+        tokio::pin!(handing);
+        assert!(at_once(&mut handing).is_some_and(|handed| handed.is_ok()));
+        drop((all, reserves, held));
+        door.ring.pop().await.unwrap().dropped(Reason::Stopped);
     }
 
     #[tokio::test]
