@@ -31,6 +31,9 @@ pub enum Progress {
     /// Enough for one call, so that little input cannot become a lot of memory at once. Hand the
     /// items on, then decode again before reading more.
     More,
+    /// What comes next unpacks to more than [`LARGE_BYTES`](super::LARGE_BYTES), which was not allowed:
+    /// allow it and decode again.
+    Large,
 }
 
 /// Counts what is dropped until it becomes items.

@@ -37,7 +37,7 @@ pub mod tls_socket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::chunk::{Chunk, Storage};
@@ -49,12 +49,16 @@ use crate::record::fields::SharedFields;
 use crate::ring::{Closed, Ring};
 
 pub use activity::{Activity, Waiting};
+pub use owed::OWED_BYTES_MAX;
 use phase::Phase;
 pub use phase::ReadingEnd;
 use source::Source;
 
 /// Bytes of each input's reserve: two reads.
 pub const RESERVE_BYTES: u64 = 128 * 1_024;
+/// What one connection may read or unpack beyond the budget while the others of its input go on. More is a
+/// large frame, of which there is one at a time: containers' lines come in far smaller ones.
+pub const LARGE_BYTES: usize = 128 * 1_024;
 /// How often the silence is looked at while the process stops.
 const SILENCE_LOOK: Duration = Duration::from_millis(20);
 /// Turns of the other tasks before each look.
@@ -87,6 +91,9 @@ pub struct Intake {
     /// input: what one holds it for may be delivered late, and its own memory is no reason for the others
     /// to wait.
     pub turn: Arc<Semaphore>,
+    /// Whoever holds this has a large frame in memory that the budget does not pay for, packed or
+    /// unpacked: one of all inputs, as it may be megabytes. It waits for nothing else.
+    large: Arc<Semaphore>,
     /// Held while a read is decoded and handed on: what comes out of one read may be much more than
     /// what was paid for it, and is in memory while it waits for its share. Another for each input.
     pub decoding: Arc<Semaphore>,
@@ -112,9 +119,22 @@ impl Intake {
         let turn = Arc::new(Semaphore::new(1));
         let reserve = Budget::reserve(RESERVE_BYTES);
         let (decoding, activity) = (Arc::new(Semaphore::new(1)), Arc::default());
+        let large = Arc::new(Semaphore::new(1));
         let phase = Arc::new(watch::Sender::new(Phase::Reading));
         let storage = Storage::Memory;
-        Self { input: 0, storage, ring, budget, reserve, account, turn, decoding, activity, phase }
+        Self {
+            input: 0,
+            storage,
+            ring,
+            budget,
+            reserve,
+            account,
+            turn,
+            large,
+            decoding,
+            activity,
+            phase,
+        }
     }
 
     /// The same door for the input at a place, which has a reserve and turns of its own.
@@ -141,6 +161,11 @@ impl Intake {
             share = self.budget.take(bytes) => share,
             share = reserve.take(bytes) => share,
         }
+    }
+
+    /// Waits for the right to a large frame; `None`: nobody needs it any more.
+    pub async fn take_large(&self) -> Option<Arc<OwnedSemaphorePermit>> {
+        Arc::clone(&self.large).acquire_owned().await.ok().map(Arc::new)
     }
 
     /// The reserve, if it is large enough.
@@ -172,6 +197,7 @@ impl Intake {
     pub fn close(&self) {
         self.ring.close();
         self.budget.close();
+        self.large.close();
     }
 
     /// Hands entries on; waits while the ring is full.

@@ -11,12 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::forward::CHUNK_ID_BYTES_MAX;
 use crate::chunk::Storage;
 use crate::ledger::{Mark, Marked};
 
-/// Acks of one peer that wait: at so many it is not read on. More than a sender has on its way; each
-/// costs its id and the numbers beside it, some 100 bytes.
+/// Acks of one peer that wait: at so many it is not read on. More than a sender has on its way.
 pub(super) const OWED_MAX: usize = 128;
+/// What an ack costs beside its id.
+const OWED_BYTES: usize = 96;
+/// Most bytes of acks of one peer that wait for the disk.
+pub const OWED_BYTES_MAX: usize = OWED_MAX * (CHUNK_ID_BYTES_MAX + OWED_BYTES);
 
 /// Answers of one peer that are due in their order.
 #[derive(Debug)]

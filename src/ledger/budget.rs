@@ -54,6 +54,8 @@ pub struct Share {
     reserved: Option<OwnedSemaphorePermit>,
     /// The one right to go over the budget, where this share stands for more than its bytes.
     turn: Option<OwnedSemaphorePermit>,
+    /// The right to a large frame, where this share stands for some of its records.
+    large: Option<Arc<OwnedSemaphorePermit>>,
     /// Told when this share is let go, or the permit they go over to. An input that follows no marks
     /// allocates nothing here.
     marks: Marks,
@@ -209,7 +211,14 @@ fn semaphore(bytes_max: u64) -> (Arc<Semaphore>, u32) {
 impl Share {
     /// A share of nothing.
     pub fn empty() -> Self {
-        Self { permit: None, part: None, reserved: None, turn: None, marks: Vec::new() }
+        Self {
+            permit: None,
+            part: None,
+            reserved: None,
+            turn: None,
+            large: None,
+            marks: Vec::new(),
+        }
     }
 
     /// Bytes in this share.
@@ -230,6 +239,11 @@ impl Share {
     /// in memory as long.
     pub fn keep_turn(&mut self, turn: Option<OwnedSemaphorePermit>) {
         self.turn = turn.or(self.turn.take());
+    }
+
+    /// Keeps the right to a large frame likewise, in common with the frame's other records.
+    pub fn keep_large(&mut self, large: Option<Arc<OwnedSemaphorePermit>>) {
+        self.large = large.or(self.large.take());
     }
 
     /// The right to go over the budget, if this share keeps it: for what goes on first.
@@ -255,6 +269,7 @@ impl Share {
     /// Takes another share in, of the same budget, part and reserve.
     pub fn join(&mut self, mut other: Self) {
         self.keep_turn(other.turn.take());
+        self.keep_large(other.large.take());
         self.marks.append(&mut other.marks);
         join(&mut self.permit, other.permit.take());
         join(&mut self.part, other.part.take());

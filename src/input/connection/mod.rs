@@ -3,6 +3,8 @@
 //! Reading stops while there is no memory to be had, and goes on when there is: a connection is
 //! never closed for pressure. Must not know what the bytes mean; that is the decoder's.
 
+mod room;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,6 @@ use super::item::{Item, Progress};
 use super::owed::Owed;
 use super::socket::{Peer, Socket};
 use super::{Intake, forward, rest, tcp};
-use crate::chunk::Chunk;
 use crate::clock;
 use crate::handshake::server::Settings;
 use crate::ledger::{Mark, Share};
@@ -27,8 +28,6 @@ use crate::telemetry::InputCounters;
 
 /// Most bytes of one read.
 const READ_BYTES: usize = 64 * 1_024;
-/// A buffer of more, half of it empty, is given back while its peer is waited for.
-const COMPACT_BYTES_MIN: usize = 4 * 1_024;
 /// A chunk shares the memory it was read into if it fills this part of it; a smaller one is copied
 /// out, so that one short line does not keep a whole read buffer.
 const SHARED_FRACTION: usize = 2;
@@ -66,6 +65,8 @@ pub struct Connection {
     /// The right to read over the budget until the frame is whole; its records keep it then, until
     /// their memory is free again.
     turn: Option<OwnedSemaphorePermit>,
+    /// The right to have a large frame beside the budget; its records keep it likewise.
+    large: Option<Arc<OwnedSemaphorePermit>>,
     items: Vec<Item>,
     /// Acks that are not written yet: no more than frames are in one read beyond their limit.
     pub(super) owed: Owed<Bytes>,
@@ -100,6 +101,7 @@ impl Connection {
             buffer,
             share,
             turn: None,
+            large: None,
             items: Vec::new(),
             owed,
             greeted_by,
@@ -170,7 +172,7 @@ impl Connection {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.release_idle();
-                compact(&mut self.buffer);
+                room::compact(&mut self.buffer);
                 return Ok(());
             }
             Err(error) => return Err(End::Failed(error)),
@@ -206,7 +208,7 @@ impl Connection {
                 self.finish().await?;
                 return Err(End::Silent { bytes });
             }
-            self.turn = None;
+            (self.turn, self.large) = (None, None);
         }
         self.ready().await
     }
@@ -232,60 +234,47 @@ impl Connection {
         }
     }
 
-    /// Takes memory for one read; waits until there is some.
-    async fn room(&mut self) -> Share {
-        if self.turn.is_some() {
-            return Share::empty();
-        }
-        if let Some(share) = self.intake.try_take(READ_BYTES) {
-            return share;
-        }
-        self.counters.waits.add(1);
-        let activity = Arc::clone(&self.intake.activity);
-        let _waits = activity.waits();
-        if self.buffer.is_empty() {
-            return self.intake.take(READ_BYTES).await;
-        }
-        self.wait_for(READ_BYTES).await
-    }
-
-    /// Waits for memory, or for the right to do without.
-    async fn wait_for(&mut self, bytes: usize) -> Share {
-        tokio::select! {
-            biased;
-            share = self.intake.take(bytes) => share,
-            turn = Arc::clone(&self.intake.turn).acquire_owned() => {
-                self.turn = turn.ok();
-                Share::empty()
-            }
-        }
-    }
-
     async fn decode(&mut self) -> Result<(), End> {
         // Reading does not end before what was read is handed on.
         let activity = Arc::clone(&self.intake.activity);
         let _waits = activity.waits();
         // Whoever reads over the budget is alone in that already, and others may wait for it.
-        let _alone = match self.turn {
+        let mut alone = match self.turn {
             Some(_) => None,
-            None => Arc::clone(&self.intake.decoding).acquire_owned().await.ok(),
+            None => self.alone().await,
         };
         let allocated = self.buffer.capacity();
+        let mut may_be_large = self.large.is_some();
         loop {
             let now = clock::event_now();
-            let progress = self.decode_once(now);
+            let progress = self.decode_once(now, may_be_large);
             // What was whole before an error is handed on before the connection ends.
             self.hand_on(allocated).await?;
-            if progress? == Progress::Drained {
-                return Ok(());
+            match progress? {
+                Progress::Drained => break,
+                Progress::More => {}
+                Progress::Large => {
+                    // The others of this input go on meanwhile.
+                    alone = None;
+                    self.take_large().await;
+                    may_be_large = true;
+                }
             }
         }
+        drop(alone);
+        if self.turn.is_none() {
+            self.large = None;
+        }
+        Ok(())
     }
 
-    fn decode_once(&mut self, now: EventTime) -> Result<Progress, End> {
+    fn decode_once(&mut self, now: EventTime, may_be_large: bool) -> Result<Progress, End> {
         let items = &mut self.items;
         Ok(match &mut self.decoder {
-            Decoder::Forward(decoder) => decoder.decode(&mut self.buffer, now, items)?,
+            Decoder::Forward(decoder) => {
+                decoder.allow_large(may_be_large);
+                decoder.decode(&mut self.buffer, now, items)?
+            }
             Decoder::Tcp(decoder) => decoder.decode(&mut self.buffer, now, items)?,
         })
     }
@@ -329,34 +318,6 @@ impl Connection {
         self.intake.take_in(tagged, share).await.map_err(|_| End::Stopped)
     }
 
-    /// The chunk's part of the memory that was taken for reading; what it costs beyond that, for
-    /// the structures around it or because it was compressed, is taken now. Where there is none,
-    /// one chunk at a time may go over the budget.
-    async fn share_of(&mut self, tagged: &TaggedEntries) -> Share {
-        let cost = Chunk::cost_bytes(&tagged.tag, &tagged.entries);
-        let mut share = self.share.split(cost);
-        let missing = cost.saturating_sub(share.bytes());
-        if missing > 0 && self.turn.is_none() {
-            match self.intake.try_take(missing) {
-                Some(more) => share.join(more),
-                None => share.join(self.wait_for(missing).await),
-            }
-        }
-        if missing > 0 {
-            share.keep_turn(self.turn.take());
-        }
-        share
-    }
-
-    /// Keeps only what an incomplete frame needs: idle connections cost next to nothing.
-    fn release_idle(&mut self) {
-        if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
-            self.turn = None;
-        }
-        self.share.shrink_to(self.buffer.len());
-    }
-
     /// Nothing more comes: what is whole without a separator is kept, the rest of a frame is not;
     /// its sender will send it again.
     async fn finish(&mut self) -> Result<(), End> {
@@ -377,14 +338,6 @@ impl Connection {
         let handed_on = self.hand_on(self.buffer.capacity()).await;
         let acknowledged = self.acknowledge().await;
         handed_on.and(acknowledged)
-    }
-}
-
-/// Gives back what a part of a frame does not need while the rest is waited for: peers that send
-/// half a frame and fall silent would keep a read buffer each, of which only the part is paid for.
-fn compact(buffer: &mut BytesMut) {
-    if buffer.capacity() > COMPACT_BYTES_MIN.max(2 * buffer.len()) {
-        *buffer = BytesMut::from(buffer.as_ref());
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 
 pub use super::error::ConnectionError;
 use super::{collect::Collector, entries::Rules, frame::FrameDecoder, scan::FrameScan};
+use crate::input::LARGE_BYTES;
 pub use crate::input::item::{Item, OddReason, Progress};
 use crate::record::{chunk::RECORD_DEPTH_MAX, json_in::JsonScanner, tag::Tag, time::EventTime};
 
@@ -59,6 +60,8 @@ pub struct Decoder {
     depth_max: usize,
     wire: Wire,
     collector: Collector,
+    /// Whether a frame may unpack to more than [`LARGE_BYTES`].
+    may_be_large: bool,
     /// Bytes left in the buffer, all of one frame.
     pending_bytes: usize,
     walked_bytes: u64,
@@ -83,9 +86,16 @@ impl Decoder {
             depth_max,
             wire: if json { Wire::Unknown } else { Wire::Msgpack(FrameScan::default()) },
             collector: Collector::new(tag, tag_prefix),
+            may_be_large: true,
             pending_bytes: 0,
             walked_bytes: 0,
         }
+    }
+
+    /// Says whether a frame may unpack to more than [`LARGE_BYTES`], as it may at first. Where it may not,
+    /// it stays in the buffer, and the call ends with [`Progress::Large`].
+    pub fn allow_large(&mut self, may_be_large: bool) {
+        self.may_be_large = may_be_large;
     }
 
     /// Takes the whole frames out of the buffer, without copying records, and appends what they
@@ -114,7 +124,9 @@ impl Decoder {
             frame_bytes_max: self.frame_bytes_max,
             is_json: matches!(self.wire, Wire::Json(_)),
             collector: &mut self.collector,
-            inflated_bytes: 0,
+            may_be_large: self.may_be_large,
+            is_held_back: false,
+            unpacked_bytes: 0,
         };
         let mut call = Call { frames, taken_bytes: 0, walked_bytes: 0 };
         let result = match &mut self.wire {
@@ -145,7 +157,7 @@ impl Decoder {
     }
 
     /// Bytes walked to find the ends of frames since the start: no more than arrived, as nothing
-    /// is walked twice however the bytes are cut.
+    /// is walked twice however the bytes are cut, but for large frames of JSON that had to be allowed.
     #[must_use]
     pub const fn walked_bytes(&self) -> u64 {
         self.walked_bytes
@@ -173,6 +185,10 @@ impl Call<'_> {
             self.walked_bytes += scan.at() - walked_before;
             let Some(end) = end? else { return Ok(Progress::Drained) };
             self.frames.decode(scan, rest, self.taken_bytes)?;
+            if self.frames.is_held_back {
+                // The scan stays at its end, so that it is not walked again.
+                return Ok(Progress::Large);
+            }
             scan.reset();
             self.taken_bytes += end;
             if self.frames.has_enough() {
@@ -211,6 +227,10 @@ impl Call<'_> {
                 *pending = Some(scanner);
                 return Ok(Progress::Drained);
             };
+            if end > LARGE_BYTES && !self.frames.may_be_large {
+                // It is walked again then: a scanner does not stay at an end.
+                return Ok(Progress::Large);
+            }
             self.frames.decode_json(rest.get(..end).unwrap_or_default())?;
             self.taken_bytes += end;
             if self.frames.has_enough() {

@@ -14,7 +14,7 @@ use super::{
     time,
 };
 use crate::{
-    input::item::OddReason,
+    input::{LARGE_BYTES, item::OddReason},
     record::{
         json_in::{JsonError, Transcoder},
         msgpack::Reader,
@@ -35,14 +35,18 @@ pub(super) struct FrameDecoder<'a> {
     /// Whether the peer speaks JSON and wants its acks so.
     pub(super) is_json: bool,
     pub(super) collector: &'a mut Collector,
-    /// Bytes that did not come from the wire but from compressed entries.
-    pub(super) inflated_bytes: usize,
+    /// Whether a frame may unpack to more than [`LARGE_BYTES`].
+    pub(super) may_be_large: bool,
+    /// Whether the last frame would have, and was left alone.
+    pub(super) is_held_back: bool,
+    /// Bytes that did not come from the wire but from compressed entries or JSON.
+    pub(super) unpacked_bytes: usize,
 }
 
 impl FrameDecoder<'_> {
     /// Whether so much came together that it should be handed on first.
     pub(super) const fn has_enough(&self) -> bool {
-        self.collector.len() >= ITEMS_MAX || self.inflated_bytes >= self.frame_bytes_max
+        self.collector.len() >= ITEMS_MAX || self.unpacked_bytes >= LARGE_BYTES
     }
 
     /// Decodes a frame that begins at `at` in its region.
@@ -122,6 +126,7 @@ impl FrameDecoder<'_> {
         }
         msgpack.shrink_to_fit();
         let region = Bytes::from(msgpack);
+        self.unpacked_bytes = self.unpacked_bytes.saturating_add(region.len());
         self.collector.close_run();
         let first = self.collector.len();
         let mut scan = FrameScan::default();
@@ -155,8 +160,12 @@ impl FrameDecoder<'_> {
                 let base = end - packed.len();
                 entries::walk(&self.rules, packed, 0, Count::ToTheEnd, base, self.collector);
             }
-            Some(codec) => match inflate::inflate(codec, packed, self.frame_bytes_max) {
+            Some(codec) => match inflate::inflate(codec, packed, self.unpacked_bytes_max()) {
                 Ok(inflated) => self.inflated(inflated.into()),
+                Err(InflateError::TooLarge) if self.unpacked_bytes_max() < self.frame_bytes_max => {
+                    self.is_held_back = true;
+                    return Ok(());
+                }
                 Err(InflateError::TooLarge) => {
                     let bytes_max = self.frame_bytes_max;
                     return Err(ConnectionError::InflatedTooLarge { bytes_max });
@@ -172,8 +181,13 @@ impl FrameDecoder<'_> {
         Ok(())
     }
 
+    /// Most bytes that a frame may inflate to as things are.
+    fn unpacked_bytes_max(&self) -> usize {
+        if self.may_be_large { self.frame_bytes_max } else { self.frame_bytes_max.min(LARGE_BYTES) }
+    }
+
     fn inflated(&mut self, region: Bytes) {
-        self.inflated_bytes = self.inflated_bytes.saturating_add(region.len());
+        self.unpacked_bytes = self.unpacked_bytes.saturating_add(region.len());
         self.collector.close_run();
         let first = self.collector.len();
         entries::walk(&self.rules, &region, 0, Count::ToTheEnd, 0, self.collector);

@@ -76,8 +76,15 @@ impl<'a> FrameOption<'a> {
     }
 }
 
+/// Longest id of a chunk: senders take some 24 characters. A longer one is none, and gets no ack: acks wait
+/// in memory that nobody pays for.
+pub(in crate::input) const CHUNK_ID_BYTES_MAX: usize = 256;
+
 /// Whether peers could know their chunk again by it: str by the specification, bin or a number.
 fn is_chunk_id(value: &[u8]) -> bool {
+    if value.len() > CHUNK_ID_BYTES_MAX {
+        return false;
+    }
     let token = Reader::new(value).token();
     matches!(token, Ok(Token::Str(_) | Token::Bin(_) | Token::UInt(_) | Token::Int(_)))
 }
@@ -131,6 +138,16 @@ mod tests {
         let option = FrameOption::read(b"\x82\xa5chunk\xa1a\xa5chunk\xa1b");
         assert_eq!(option.chunk, Some(b"\xa1a".as_slice()));
         assert_eq!(FrameOption::read(b"\x82\xa5chunk\xc0\xa5chunk\xa1b").chunk, None);
+    }
+
+    #[test]
+    fn a_chunk_id_has_a_bound_with_its_head_and_a_longer_one_is_none() {
+        let id = |bytes: usize| {
+            let text = [b"\x81\xa5chunk\xda\x00\xfd".as_slice(), &vec![b'x'; 0xfd]].concat();
+            let longer = [b"\x81\xa5chunk\xda\x00\xfe".as_slice(), &vec![b'x'; 0xfe]].concat();
+            FrameOption::read(if bytes == 0xfd { &text } else { &longer }).chunk.map(<[u8]>::len)
+        };
+        assert_eq!((id(0xfd), id(0xfe)), (Some(CHUNK_ID_BYTES_MAX), None));
     }
 
     #[test]

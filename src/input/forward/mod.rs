@@ -14,3 +14,5 @@ mod frame_option;
 mod inflate;
 mod scan;
 mod time;
+
+pub(super) use frame_option::CHUNK_ID_BYTES_MAX;

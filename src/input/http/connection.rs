@@ -26,8 +26,8 @@ use crate::telemetry::InputCounters;
 /// Most bytes of a request's head over HTTP/1.1: they are in memory before anybody can pay for them,
 /// and one of 70 kB is recorded as taken (`tests/vectors`, `http_header_oversize`). Bodies are read in less, see [`Watched`].
 const HEAD_BYTES_MAX: usize = 80 * 1_024;
-/// The same over HTTP/2, where several come at once.
-const STREAM_HEAD_BYTES_MAX: u32 = 32 * 1_024;
+/// The same over HTTP/2, where several come at once: what others take there by default.
+const STREAM_HEAD_BYTES_MAX: u32 = 16 * 1_024;
 /// Longest time in which a head may come, from the first byte that is waited for: a sender of one
 /// byte a second has time for one of the usual size.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(120);
@@ -37,8 +37,18 @@ const STREAMS_MAX: u32 = 8;
 const STREAMS_BYTES_MAX: u32 = 64 * 1_024;
 /// The same for one of them: while it waits for memory, there is room for another.
 const STREAM_BYTES_MAX: u32 = STREAMS_BYTES_MAX / 2;
-/// Bytes of answers that wait to be sent over HTTP/2.
-const SEND_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of an answer that wait to be sent over HTTP/2: there are none of more.
+const SEND_BYTES_MAX: usize = 4 * 1_024;
+/// Most bytes of the two tables of names and values of an HTTP/2 connection (RFC 7541 section 4.2).
+const TABLES_BYTES_MAX: usize = 2 * 4_096;
+/// Most bytes that a connection holds over HTTP/1.1 and nobody pays for: a head, and what it answers.
+pub const PLAIN_BYTES_MAX: usize = HEAD_BYTES_MAX + 16 * 1_024;
+/// The same where HTTP/2 is spoken too: the heads of all its requests, their answers, and bodies that are
+/// not read yet.
+pub const STREAMED_BYTES_MAX: usize = STREAMS_MAX as usize
+    * (STREAM_HEAD_BYTES_MAX as usize + SEND_BYTES_MAX)
+    + STREAMS_BYTES_MAX as usize
+    + TABLES_BYTES_MAX;
 
 /// Why a connection ended.
 #[derive(Debug)]
