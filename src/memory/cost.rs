@@ -14,9 +14,6 @@ pub const CONNECTION_BYTES: u64 = 6 * KIB;
 /// TLS of a connection beside it: the session, and records that are being read and written (16 KiB
 /// each way, RFC 8446 section 5.1).
 pub const TLS_CONNECTION_BYTES: u64 = 40 * KIB;
-/// A connection of `http`: hyper's buffer, which is as large as the head may be
-/// (`input::http::connection`), and what it answers.
-pub const HTTP_CONNECTION_BYTES: u64 = 96 * KIB;
 /// What a request on its way holds beside its body: its head, records of TLS and the signature.
 pub const REQUEST_BYTES: u64 = 64 * KIB;
 /// What a chunk becomes when it is encoded: JSON writes a control character as six bytes, but of
@@ -32,6 +29,10 @@ pub const WINDOW_PART: u64 = 8;
 pub const WINDOW_BYTES: std::ops::RangeInclusive<u64> = 512 * KIB..=4 * MIB;
 /// What the two logs of an output hold while they are written and read: `spill::MEMORY_BYTES` each.
 pub const STORE_BYTES: u64 = 2 * spill::MEMORY_BYTES as u64;
+/// What of small frames an input may have beside the budget, in frames of `input::LARGE_BYTES`: the one
+/// that is read over it; and of that and of the one that is decoded meanwhile, what a call unpacks, which
+/// ends with the frame that makes it enough.
+pub const FRAMES_OVER: u64 = 5;
 /// What an input reads in one go beside its reserve while the last read is decoded.
 pub const DECODING_BYTES: u64 = 256 * KIB;
 

@@ -7,9 +7,10 @@
 //! worst case = program
 //!            + budget                                    records that wait, wherever they wait
 //!            + outputs   × (bodies in flight + window)   see `in_flight`; what is read back from disk
-//!            + inputs    × (reserve + what is decoded)   one read or one unpacked frame an input
-//!            + one frame                                 the one that may be read over the budget
-//!            + connections × (task, buffers, TLS)        of all inputs that listen, at their limits
+//!            + outputs   × log streams                   their queues, names and markers
+//!            + inputs    × (reserve + what is decoded)   reads, and small frames over the budget
+//!            + 2 × one frame                             a large one over the budget: packed and unpacked
+//!            + connections × (task, buffers, TLS, acks)  of all inputs that listen, at their limits
 //!            + scripts   × their limit
 //! ```
 //!
@@ -36,13 +37,14 @@ pub mod cost;
 
 use std::fmt;
 
+use crate::chunk::Storage;
 use crate::config::{
     BUDGET_BYTES_DEFAULT, Config, FilterKind, InputConfig, InputKind, OutputConfig, OutputKind,
 };
 use crate::filter::lua;
-use crate::input;
-use crate::output::cloudwatch_logs::delivery;
-use crate::output::cloudwatch_logs::limits::BATCH_BYTES_MAX;
+use crate::input::{self, http};
+use crate::output::cloudwatch_logs::config::StreamName;
+use crate::output::cloudwatch_logs::{delivery, naming};
 use crate::output::dispatch;
 use cost::{KIB, MIB};
 
@@ -184,8 +186,7 @@ struct Connections {
 }
 
 fn connections(config: &Config, limit_bytes: Option<u64>) -> Vec<Connections> {
-    let wanted: Vec<_> =
-        config.inputs.iter().map(|input| wanted_connections(&input.kind)).collect();
+    let wanted: Vec<_> = config.inputs.iter().map(wanted_connections).collect();
     let listening = wanted.iter().filter(|one| one.count > 0).count().max(1) as u64;
     let pool = limit_bytes.map_or(CONNECTIONS_BYTES, |limit| limit / CONNECTIONS_SHARE);
     let fitting = |wanted: Connections| {
@@ -200,12 +201,17 @@ fn connections(config: &Config, limit_bytes: Option<u64>) -> Vec<Connections> {
     wanted.into_iter().map(fitting).collect()
 }
 
-fn wanted_connections(kind: &InputKind) -> Connections {
+fn wanted_connections(input: &InputConfig) -> Connections {
     let tls = |has_tls: bool| if has_tls { cost::TLS_CONNECTION_BYTES } else { 0 };
-    match kind {
+    // Elsewhere acks are due at once.
+    let acks = match input.storage {
+        Storage::Memory => 0,
+        Storage::Filesystem => input::OWED_BYTES_MAX as u64,
+    };
+    match &input.kind {
         InputKind::Forward(config) => Connections {
             count: config.connections_max,
-            bytes: cost::CONNECTION_BYTES + tls(config.admission.tls.is_some()),
+            bytes: cost::CONNECTION_BYTES + acks + tls(config.admission.tls.is_some()),
         },
         InputKind::Tcp(config) => Connections {
             count: input::forward::config::CONNECTIONS_MAX,
@@ -213,7 +219,7 @@ fn wanted_connections(kind: &InputKind) -> Connections {
         },
         InputKind::Http(config) => Connections {
             count: config.connections_max,
-            bytes: cost::HTTP_CONNECTION_BYTES + tls(config.admission.tls.is_some()),
+            bytes: http_bytes(config.has_http2) + tls(config.admission.tls.is_some()),
         },
         InputKind::Tail(_)
         | InputKind::Dummy(_)
@@ -222,12 +228,23 @@ fn wanted_connections(kind: &InputKind) -> Connections {
     }
 }
 
+/// A connection of `http`, whose heads are in memory before anybody can pay for them.
+fn http_bytes(has_http2: bool) -> u64 {
+    let plain = http::connection::PLAIN_BYTES_MAX;
+    let most = if has_http2 { plain.max(http::connection::STREAMED_BYTES_MAX) } else { plain };
+    cost::CONNECTION_BYTES + most as u64
+}
+
 fn parts(config: &Config, budget_bytes: u64, connections: &[Connections]) -> Vec<Part> {
     let part = |what, bytes| Part { what, bytes };
     let sum = |bytes: &mut dyn Iterator<Item = u64>| bytes.fold(0, u64::saturating_add);
     let of_connection = |one: &Connections| one.bytes.saturating_mul(one.count as u64);
     let frames = || config.inputs.iter().map(|input| frame_bytes(&input.kind));
-    let decoded = |frame: u64| frame + cost::DECODING_BYTES + input::RESERVE_BYTES;
+    let decoded = |frame: u64| {
+        let over = cost::FRAMES_OVER * frame.min(input::LARGE_BYTES as u64);
+        over + cost::DECODING_BYTES + input::RESERVE_BYTES
+    };
+    let large = frames().max().filter(|frame| *frame > input::LARGE_BYTES as u64).unwrap_or(0);
     let outputs = || config.outputs.iter();
     let window = |output: &OutputConfig| match output.kind {
         OutputKind::Null | OutputKind::Counter => 0,
@@ -251,10 +268,11 @@ fn parts(config: &Config, budget_bytes: u64, connections: &[Connections]) -> Vec
             "bodies on their way",
             sum(&mut outputs().map(|one| in_flight_bytes(&one.kind, budget_bytes))),
         ),
+        part("log streams", sum(&mut outputs().map(|one| streams_bytes(&one.kind, budget_bytes)))),
         part("read back from disk", sum(&mut outputs().map(window))),
         part(
             "being decoded",
-            sum(&mut frames().map(decoded)).saturating_add(frames().max().unwrap_or(0)),
+            sum(&mut frames().map(decoded)).saturating_add(large.saturating_mul(2)),
         ),
         part("connections", sum(&mut connections.iter().map(of_connection))),
         part("scripts", scripts.saturating_mul(lua::MEMORY_BYTES_MAX as u64)),
@@ -286,22 +304,42 @@ fn frame_bytes(kind: &InputKind) -> u64 {
 
 /// What an output has on its way at once, encoded: requests of a batch each, or parcels.
 fn in_flight_bytes(kind: &OutputKind, budget_bytes: u64) -> u64 {
-    let batches = (delivery::IN_FLIGHT_MAX as u64) * (BATCH_BYTES_MAX as u64 + cost::REQUEST_BYTES);
+    let heads = delivery::IN_FLIGHT_MAX as u64 * cost::REQUEST_BYTES;
+    let batches = delivery::BODIES_BYTES_MAX as u64 + heads;
     let parcel = dispatch::parcel_bytes_max(budget_bytes) as u64;
     let parcels =
         dispatch::IN_FLIGHT_MAX as u64 * (cost::ENCODED_FACTOR * parcel + cost::REQUEST_BYTES);
     match kind {
         OutputKind::Null | OutputKind::Counter => 0,
-        OutputKind::CloudwatchLogs(config) => {
-            let is_split =
-                config.log_group_template.is_some() || config.log_stream_template.is_some();
-            batches + if is_split { cost::SPLIT_BYTES } else { 0 }
-        }
-        OutputKind::Cloudwatch(_) => batches + cost::SPLIT_BYTES,
+        OutputKind::CloudwatchLogs(_) | OutputKind::Cloudwatch(_) => batches,
         OutputKind::File(_)
         | OutputKind::Forward(_)
         | OutputKind::Http(_)
         | OutputKind::Stdout(_) => parcels,
+    }
+}
+
+/// What an output holds of its log streams beside their records: none of it is paid for.
+fn streams_bytes(kind: &OutputKind, budget_bytes: u64) -> u64 {
+    let streams = delivery::Limits::beside_budget(budget_bytes).streams_bytes_max() as u64;
+    let names = naming::TABLE_BYTES_MAX as u64;
+    match kind {
+        OutputKind::CloudwatchLogs(config) => {
+            let is_split =
+                config.log_group_template.is_some() || config.log_stream_template.is_some();
+            match config.stream {
+                _ if is_split => cost::SPLIT_BYTES.max(streams),
+                StreamName::Prefix(_) | StreamName::FromTask => streams + names,
+                StreamName::Fixed(_) => names,
+            }
+        }
+        OutputKind::Cloudwatch(_) => cost::SPLIT_BYTES.max(streams),
+        OutputKind::File(_)
+        | OutputKind::Forward(_)
+        | OutputKind::Http(_)
+        | OutputKind::Stdout(_)
+        | OutputKind::Null
+        | OutputKind::Counter => 0,
     }
 }
 

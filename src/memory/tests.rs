@@ -78,6 +78,53 @@ fn connections_are_as_many_as_their_memory_holds() {
     assert!(most(chosen, Some(64 * MIB))[0] < 100);
 }
 
+fn part_of(text: &str, what: &str) -> u64 {
+    let case = worst_case(&config(text), None);
+    case.parts.iter().find(|part| part.what == what).unwrap().bytes
+}
+
+#[test]
+fn a_large_frame_is_counted_once_for_all_inputs_and_packed_and_unpacked() {
+    let frame = input::forward::decode::FRAME_BYTES_MAX as u64;
+    let small =
+        |frame: u64| cost::DECODING_BYTES + input::RESERVE_BYTES + cost::FRAMES_OVER * frame;
+    let expected = 2 * frame + 2 * small(input::LARGE_BYTES as u64) + small(32 * KIB);
+    assert_eq!(part_of(AGENT, "being decoded"), expected);
+    let one = "[INPUT]\n name forward\n buffer_max_size 128k\n";
+    assert_eq!(part_of(one, "being decoded"), small(128_000));
+}
+
+#[test]
+fn log_streams_are_counted_where_peers_choose_their_names() {
+    let output = |name: &str| {
+        let text = format!("[OUTPUT]\n name cloudwatch_logs\n match *\n region r\n{name}");
+        part_of(&text, "log streams")
+    };
+    let names = naming::TABLE_BYTES_MAX as u64;
+    let streams = delivery::Limits::beside_budget(BUDGET_BYTES_DEFAULT).streams_bytes_max() as u64;
+    let group = " log_group_name g\n";
+    assert_eq!(output(&format!("{group} log_stream_name s\n")), names);
+    assert_eq!(output(&format!("{group} log_stream_prefix s\n")), names + streams);
+    let template = format!("{group} log_stream_prefix s\n log_stream_template $a\n");
+    assert_eq!(output(&template), cost::SPLIT_BYTES);
+}
+
+#[test]
+fn a_connection_costs_the_heads_and_the_acks_that_nobody_pays_for() {
+    let each = |text: &str| {
+        let bytes = part_of(text, "connections");
+        bytes / worst_case(&config(text), None).inputs[0].connections_max as u64
+    };
+    let forward = each("[INPUT]\n name forward\n");
+    let stored =
+        each("[SERVICE]\n storage.path /s\n[INPUT]\n name forward\n storage.type filesystem\n");
+    assert_eq!(stored - forward, input::OWED_BYTES_MAX as u64);
+    let plain = each("[INPUT]\n name http\n http2 off\n");
+    assert_eq!(plain, cost::CONNECTION_BYTES + http::connection::PLAIN_BYTES_MAX as u64);
+    let both = each("[INPUT]\n name http\n");
+    assert_eq!(both, cost::CONNECTION_BYTES + http::connection::STREAMED_BYTES_MAX as u64);
+}
+
 #[test]
 fn the_line_names_the_sum_and_its_parts() {
     let line = worst_case(&inputs(&[5_000_000]), Some(64 * MIB)).to_string();

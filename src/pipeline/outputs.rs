@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::ecs::enrich::Enrich;
 use crate::ledger::Budget;
 use crate::lifecycle::Alarm;
+use crate::output::cloudwatch_logs::delivery::Limits;
 use crate::output::cloudwatch_logs::plan::Plan;
 use crate::output::cloudwatch_logs::sender::Keys;
 use crate::output::cloudwatch_logs::{self, CloudwatchLogs};
@@ -73,7 +74,8 @@ pub(super) async fn output(output: OutputConfig, around: Around) -> Result<Outpu
         OutputKind::Cloudwatch(config) => Plan::from(*config),
         OutputKind::CloudwatchLogs(config) => Plan::from(*config),
     };
-    let made = CloudwatchLogs::new(plan, around.cloudwatch_logs()).await;
+    let limits = Limits::beside_budget(around.budget.bytes_max());
+    let made = CloudwatchLogs::new(plan, around.cloudwatch_logs(), limits).await;
     let made = made.map_err(|source| BuildError::Output { output: output.name, source })?;
     Ok(Output::CloudwatchLogs(Box::new(made)))
 }

@@ -215,7 +215,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("http_request", &[]),
     ("inquiries", &["ec2", "ecs", "filter"]),
     ("lifecycle", &[]),
-    ("memory", &["config", "filter", "input", "output", "spill"]),
+    ("memory", &["chunk", "config", "filter", "input", "output", "spill"]),
     ("telemetry", &["clock", "ledger"]),
     ("tls", &["option"]),
     ("admin", &["telemetry"]),

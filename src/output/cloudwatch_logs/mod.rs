@@ -104,10 +104,14 @@ impl CloudwatchLogs {
     /// # Errors
     ///
     /// What in the configuration can never work, such as a CA file that cannot be read.
-    pub async fn new(plan: Plan, around: Surroundings) -> Result<Self, ConnectError> {
+    pub async fn new(
+        plan: Plan,
+        around: Surroundings,
+        limits: Limits,
+    ) -> Result<Self, ConnectError> {
         let (connection, keys) = (plan.connection.clone(), around.keys.clone());
         let client = Client::new(connection, keys, around.snapshot.clone()).await?;
-        Ok(Self::with_client(plan, around, Limits::default(), client))
+        Ok(Self::with_client(plan, around, limits, client))
     }
 
     /// Makes the output, with somebody who plays the service.

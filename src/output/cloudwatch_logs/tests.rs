@@ -51,7 +51,8 @@ async fn output(url: &str, limits: Limits) -> (CloudwatchLogs, Arc<OutputCounter
         }),
         seed: 7,
     };
-    let mut output = CloudwatchLogs::new(plan(url), around).await.expect("right settings");
+    let mut output =
+        CloudwatchLogs::new(plan(url), around, Limits::default()).await.expect("right settings");
     output.delivery = Delivery::new(
         Settings {
             flush: Duration::from_millis(10),

@@ -17,10 +17,12 @@ use super::target::Target;
 const EVENT_END: &[u8] = b"\"}";
 /// The end of the list of events and of the request.
 const BODY_END: &[u8] = b"]}";
+/// What comes behind the message of the last event.
+const BODY_END_BYTES: usize = EVENT_END.len() + BODY_END.len();
 
-/// Most bytes of room that a body keeps after an event was taken back out of it: what a full batch
-/// has where every other byte is escaped.
-const BODY_CAPACITY_MAX: usize = 2 * BATCH_BYTES_MAX;
+/// Most bytes of a body: what a full batch has where every other byte is escaped. What has more is cut
+/// before; only an event alone may have up to six times its bytes, if all are control characters.
+pub const BODY_BYTES_MAX: usize = 2 * BATCH_BYTES_MAX;
 
 /// An event's place in a body.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,8 @@ pub enum NotAdded<E> {
 pub enum Limit {
     /// [`BATCH_BYTES_MAX`]
     Bytes,
+    /// [`BODY_BYTES_MAX`]
+    Body,
     /// [`BATCH_EVENTS_MAX`], or fewer where the builder was made for fewer.
     Events,
     /// [`BATCH_SPAN_MS_MAX`]
@@ -132,6 +136,11 @@ impl BatchBuilder {
             Ok(bytes) if self.bytes + bytes + EVENT_OVERHEAD_BYTES > BATCH_BYTES_MAX => {
                 Err(NotAdded::Full(Limit::Bytes))
             }
+            Ok(_)
+                if !self.events.is_empty() && self.body.len() > BODY_BYTES_MAX - BODY_END_BYTES =>
+            {
+                Err(NotAdded::Full(Limit::Body))
+            }
             Ok(bytes) => Ok(bytes),
             Err(error) => Err(NotAdded::Unwritten(error)),
         };
@@ -174,8 +183,8 @@ impl BatchBuilder {
     /// Removes what was written of an event, and gives back the room that a huge one took.
     fn take_back(&mut self, start: usize) {
         self.body.truncate(start);
-        if self.body.capacity() > BODY_CAPACITY_MAX {
-            self.body.shrink_to(BODY_CAPACITY_MAX);
+        if self.body.capacity() > BODY_BYTES_MAX {
+            self.body.shrink_to(BODY_BYTES_MAX);
         }
     }
 

@@ -109,6 +109,22 @@ fn an_event_that_cannot_be_written_leaves_no_trace() {
 }
 
 #[test]
+fn a_body_is_cut_where_escapes_make_it_too_long_but_never_a_single_event() {
+    let mut batch = builder();
+    let escaped = |body: &mut Vec<u8>, bytes: usize| {
+        body.resize(body.len() + 6 * bytes, b'x');
+        Ok::<_, ()>(bytes)
+    };
+    let third = BODY_BYTES_MAX / 18;
+    let added = (0..5).take_while(|_| batch.push(7, 1, |body| escaped(body, third)).is_ok());
+    assert_eq!(added.count(), 2, "the third has no room for what is around it");
+    let beyond = batch.push(7, 1, |body| escaped(body, third));
+    assert_eq!(beyond, Err(NotAdded::Full(Limit::Body)));
+    assert!(batch.seal().expect("events").body.len() <= BODY_BYTES_MAX);
+    assert_eq!(builder().push(7, 1, |body| escaped(body, 500_000)), Ok(()));
+}
+
+#[test]
 fn a_time_before_1970_is_sent_as_1970() {
     let mut old = builder();
     push(&mut old, i64::MIN, 1).expect("fits");

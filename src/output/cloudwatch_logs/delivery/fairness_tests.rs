@@ -61,6 +61,29 @@ fn a_group_that_is_the_only_one_has_all_places() {
 }
 
 #[test]
+fn bodies_on_their_way_have_a_bound_together_and_go_on_as_one_comes_back() {
+    let mut bench = bench(RetryLimit::Unlimited);
+    for stream in 0..IN_FLIGHT_MAX {
+        let mut chunk = bench.chunk(0, 1, 500_000);
+        let entries = Arc::make_mut(&mut chunk.entries);
+        let text = entries.data.iter().map(|byte| if *byte == b'x' { b'"' } else { *byte });
+        entries.data = text.collect::<Vec<_>>().into();
+        bench.delivery.push(&target(stream), chunk, bench.now);
+    }
+    bench.now += FLUSH;
+    let mut away = sent(&mut bench);
+    let bytes = |away: &[Batch]| away.iter().map(|batch| batch.sealed.body.len()).sum::<usize>();
+    assert!(away[0].sealed.body.len() > 2_000_000, "each quote takes four bytes");
+    assert_eq!(away.len(), 5);
+    assert!(bytes(&away) <= BODIES_BYTES_MAX && bench.delivery.wake_at().is_none());
+    let back = away.pop().expect("five");
+    bench.accept(back);
+    away.extend(sent(&mut bench));
+    assert_eq!(away.len(), 5);
+    end(bench, away);
+}
+
+#[test]
 fn streams_that_fail_leave_half_of_the_places() {
     let mut bench = bench(RetryLimit::Unlimited);
     (0..2 * IN_FLIGHT_MAX).for_each(|stream| push(&mut bench, &target(stream), 1, 0));

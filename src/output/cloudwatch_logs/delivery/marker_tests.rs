@@ -318,7 +318,7 @@ fn markers_that_find_no_room_in_a_batch_come_later() {
 fn without_a_loss_there_is_no_marker_and_where_they_are_off_there_is_none_either() {
     for (is_on, limit) in [(true, RetryLimit::Unlimited), (false, RetryLimit::NoRetries)] {
         let mut bench = marked(limit, None);
-        bench.delivery.markers = Markers::new(is_on);
+        bench.delivery.markers = Markers::new(is_on, 1_024);
         bench.push(0, 0, 3);
         let batch = bench.batch();
         bench.fail(batch, Class::Transient, false);

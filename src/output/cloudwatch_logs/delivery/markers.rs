@@ -10,13 +10,16 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::mishap::Mishaps;
+use super::super::mishap::{Extent, Mishap, Mishaps};
 use super::super::target::Target;
 use crate::output::retry::Backoff;
 
 /// Most streams that something is noted of: what the one that was used least lately has is forgotten
-/// beyond it, and only the counters know. Each costs some hundred bytes and its names, up to 3 KB.
+/// beyond it, and only the counters know. Fewer where there may be fewer streams.
 pub(super) const MARKED_STREAMS_MAX: usize = 1_024;
+/// Most bytes of what is noted of one, without its names: its places in the three tables, each twice for
+/// what they have free, and its kinds of mishaps.
+pub(super) const NOTED_BYTES_MAX: usize = 1_536;
 /// Shortest time between two markers of one stream.
 pub(super) const MARKER_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a marker waits for a batch to go with.
@@ -29,6 +32,7 @@ pub(super) const ALONE_ATTEMPTS_MAX: u32 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Markers {
     is_on: bool,
+    streams_max: usize,
     is_stopping: bool,
     noted: HashMap<Arc<Target>, Noted>,
     /// Streams by when they are looked at again. The number keeps equal times apart.
@@ -79,6 +83,16 @@ impl Noted {
     }
 }
 
+const _: () = assert!(
+    2 * size_of::<(Arc<Target>, Noted)>()
+        + 2 * size_of::<((Instant, u64), Arc<Target>)>()
+        + 2 * size_of::<(u64, Arc<Target>)>()
+        + size_of::<Target>()
+        + 8 * size_of::<(Mishap, Extent)>()
+        + 2 * size_of::<usize>()
+        <= NOTED_BYTES_MAX
+);
+
 /// How a stream can be told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Way {
@@ -91,8 +105,8 @@ pub(super) enum Way {
 }
 
 impl Markers {
-    pub(super) fn new(is_on: bool) -> Self {
-        Self { is_on, ..Self::default() }
+    pub(super) fn new(is_on: bool, streams_max: usize) -> Self {
+        Self { is_on, streams_max, ..Self::default() }
     }
 
     /// Whether nothing waits to be told.
@@ -228,7 +242,8 @@ impl Markers {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        *self = Self { is_on: self.is_on, is_stopping: self.is_stopping, ..Self::default() };
+        let Self { is_on, streams_max, is_stopping, .. } = *self;
+        *self = Self { is_on, streams_max, is_stopping, ..Self::default() };
     }
 
     /// When a stream is looked at again after something happened to it.
@@ -255,7 +270,7 @@ impl Markers {
         self.agenda.insert(noted.place, Arc::clone(&target));
         self.uses.insert(noted.used, Arc::clone(&target));
         self.noted.insert(target, noted);
-        if self.noted.len() > MARKED_STREAMS_MAX
+        if self.noted.len() > self.streams_max
             && let Some((_, least)) = self.uses.pop_first()
         {
             self.remove(&least);
@@ -265,7 +280,6 @@ impl Markers {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::mishap::{Extent, Mishap};
     use super::*;
     use crate::record::time::EventTime;
 
@@ -291,7 +305,8 @@ mod tests {
 
     #[test]
     fn a_stream_is_told_at_once_and_then_no_more_often_than_the_interval() {
-        let (mut markers, now, stream) = (Markers::new(true), crate::clock::now(), target(0));
+        let (mut markers, now, stream) =
+            (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now(), target(0));
         markers.note(&stream, one(), now);
         assert_eq!(records(&markers.take(&stream, now)), 1);
         markers.told(&stream, now);
@@ -305,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_marker_goes_alone_after_its_wait_unless_its_stream_has_batches() {
-        let (mut markers, now, stream) = (Markers::new(true), crate::clock::now(), target(0));
+        let (mut markers, now, stream) =
+            (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now(), target(0));
         markers.note(&stream, one(), now);
         let due = now + ALONE_WAIT;
         assert_eq!(markers.wake_at(ALONE), Some(due));
@@ -317,7 +333,8 @@ mod tests {
 
     #[test]
     fn a_process_that_stops_has_its_markers_go_alone_as_soon_as_their_streams_have_no_batches() {
-        let (mut markers, now, stream) = (Markers::new(true), crate::clock::now(), target(0));
+        let (mut markers, now, stream) =
+            (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now(), target(0));
         markers.told(&stream, now);
         markers.note(&stream, one(), now);
         markers.stop(now);
@@ -330,7 +347,7 @@ mod tests {
 
     #[test]
     fn streams_are_forgotten_least_lately_used_first_beyond_the_most() {
-        let (mut markers, now) = (Markers::new(true), crate::clock::now());
+        let (mut markers, now) = (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now());
         for stream in 0..MARKED_STREAMS_MAX {
             markers.note(&target(stream), one(), now);
         }
@@ -345,7 +362,8 @@ mod tests {
 
     #[test]
     fn what_has_nothing_to_tell_is_forgotten_when_its_time_has_passed() {
-        let (mut markers, now, stream) = (Markers::new(true), crate::clock::now(), target(0));
+        let (mut markers, now, stream) =
+            (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now(), target(0));
         markers.told(&stream, now);
         assert_eq!(alone(&mut markers, now + MARKER_INTERVAL, Way::Alone), None);
         assert!(markers.noted.is_empty() && markers.wake_at(ALONE).is_none());
@@ -353,7 +371,8 @@ mod tests {
 
     #[test]
     fn a_stream_that_cannot_be_told_is_tried_less_often_and_then_not_alone() {
-        let (mut markers, mut now, stream) = (Markers::new(true), crate::clock::now(), target(0));
+        let (mut markers, mut now, stream) =
+            (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now(), target(0));
         let (mut backoff, mut chance) = (Backoff::default(), fastrand::Rng::with_seed(7));
         markers.note(&stream, one(), now);
         for attempt in 0..ALONE_ATTEMPTS_MAX {
@@ -380,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_marker_without_a_place_wakes_nobody_and_keeps_no_other_from_going() {
-        let (mut markers, now) = (Markers::new(true), crate::clock::now());
+        let (mut markers, now) = (Markers::new(true, MARKED_STREAMS_MAX), crate::clock::now());
         let (mut failed, mut chance) = (Backoff::default(), fastrand::Rng::with_seed(7));
         failed.fail(&mut chance);
         for stream in 0..3 {
@@ -406,7 +425,7 @@ mod tests {
 
     #[test]
     fn nothing_is_noted_where_markers_are_off() {
-        let (mut markers, now) = (Markers::new(false), crate::clock::now());
+        let (mut markers, now) = (Markers::new(false, MARKED_STREAMS_MAX), crate::clock::now());
         markers.note(&target(0), one(), now);
         assert!(markers.is_empty() && markers.wake_at(ALONE).is_none());
     }

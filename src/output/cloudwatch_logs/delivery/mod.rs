@@ -34,8 +34,8 @@ use super::stream::{Batch, Filled, Stream, Told};
 use super::target::Target;
 use markers::{Markers, Way};
 pub use room::{Limits, PARTS_MAX, Room, STREAMS_MAX};
-pub use slots::IN_FLIGHT_MAX;
 use slots::Slots;
+pub use slots::{BODIES_BYTES_MAX, IN_FLIGHT_MAX};
 
 /// How an output delivers.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ impl Delivery {
             incident: Incident::new(&counters.name),
             given_up: Losses::default(),
             shared_given_up: None,
-            markers: Markers::new(settings.loss_markers),
+            markers: Markers::new(settings.loss_markers, settings.limits.marked_streams()),
             time: EventTime::default(),
             settings,
             counters,
@@ -247,8 +247,8 @@ impl Delivery {
         stream.is_in_flight = batch.is_some();
         let is_failing = stream.is_failing();
         self.markers.note(target, filled.mishaps, now);
-        if batch.is_some() {
-            self.slots.take(Arc::clone(target), is_failing);
+        if let Some(batch) = &batch {
+            self.slots.take(Arc::clone(target), is_failing, batch.sealed.body.len());
             self.pace.sent(now);
             self.counters.requests.add(1);
         }

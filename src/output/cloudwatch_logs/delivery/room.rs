@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use crate::hash::HashMap;
 
+use super::super::limits::NAME_CHARS_MAX;
 use super::super::piece::Piece;
 use super::super::stream::Stream;
 use super::super::target::Target;
+use super::markers::{MARKED_STREAMS_MAX, NOTED_BYTES_MAX};
 
 /// Most parts of chunks that were split by target. Each costs some 400 bytes that no budget counts,
 /// so that all of them take less than 7 MB.
@@ -40,6 +42,36 @@ pub struct Limits {
     pub parts: usize,
     /// Streams in which they and whole chunks wait.
     pub streams: usize,
+}
+
+/// The budget for each stream: what a stream costs itself is a small part of it, even with the longest
+/// names.
+const BUDGET_BYTES_A_STREAM: u64 = 128 * 1_024;
+/// Streams that there may be however small the budget is.
+const STREAMS_MIN: u64 = 64;
+/// Most bytes of the two names of a stream: 512 characters each (`NAME_CHARS_MAX`), and those of a group
+/// are ASCII.
+const NAMES_BYTES_MAX: usize = 5 * NAME_CHARS_MAX;
+
+impl Limits {
+    /// Those of an output beside a budget of so many bytes.
+    #[must_use]
+    pub fn beside_budget(bytes_max: u64) -> Self {
+        let streams = (bytes_max / BUDGET_BYTES_A_STREAM).clamp(STREAMS_MIN, STREAMS_MAX as u64);
+        Self { streams: usize::try_from(streams).unwrap_or(STREAMS_MAX), parts: PARTS_MAX }
+    }
+
+    /// Most bytes of all streams with one piece each, and of what is noted of half as many.
+    #[must_use]
+    pub fn streams_bytes_max(&self) -> usize {
+        self.streams * (STREAM_BYTES_MAX + NAMES_BYTES_MAX)
+            + self.marked_streams() * (NOTED_BYTES_MAX + NAMES_BYTES_MAX)
+    }
+
+    /// How many streams something may be noted of.
+    pub(super) fn marked_streams(&self) -> usize {
+        (self.streams / 2).clamp(1, MARKED_STREAMS_MAX)
+    }
 }
 
 impl Default for Limits {
@@ -102,5 +134,19 @@ impl<'a> Room<'a> {
         };
         (self.parts, self.streams) = (parts, streams);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_streams_as_the_budget_allows() {
+        let streams = |bytes| Limits::beside_budget(bytes).streams;
+        assert_eq!([0, 8_388_608, 8_519_680].map(streams), [64, 64, 65]);
+        assert_eq!([25_000_000, 268_435_456, u64::MAX].map(streams), [190, 2_048, 2_048]);
+        let least = Limits::beside_budget(0);
+        assert!(least.streams_bytes_max() < 370_000, "{}", least.streams_bytes_max());
     }
 }

@@ -27,9 +27,12 @@ pub use parts::{Assigned, Unassigned};
 use remembered::Remembered;
 
 /// Most tags whose target is kept; beyond it they are made anew.
-const TARGETS_MAX: usize = 4_096;
+const TARGETS_MAX: usize = 1_024;
 /// Most bytes of these tags and the names made of them.
-const TARGETS_BYTES_MAX: usize = 2_097_152;
+const TARGETS_BYTES_MAX: usize = 524_288;
+/// Most bytes of the table of them, with what it has free, and of the targets.
+pub const TABLE_BYTES_MAX: usize = TARGETS_BYTES_MAX
+    + TARGETS_MAX * (2 * size_of::<(Tag, Arc<Target>)>() + size_of::<Target>() + 64);
 /// Longest tag whose target is kept.
 const TARGET_TAG_BYTES_MAX: usize = 512;
 /// How long events wait for the task's name, before they go where they can be found without it.
