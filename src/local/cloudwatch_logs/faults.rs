@@ -40,6 +40,12 @@ pub enum Fault {
     NoRequestId,
     /// 400 `AccessDeniedException`.
     AccessDenied,
+    /// 415 `UnsupportedMediaTypeException` to a compressed request, as of an endpoint that does not undo compression;
+    /// others are not concerned.
+    RefuseGzip,
+    /// 400 `SerializationException` to a compressed request, as of an endpoint that reads it as it
+    /// is; others are not concerned.
+    MisreadGzip,
     /// The log group is deleted, then 400 `ResourceNotFoundException`.
     GroupVanishes,
     /// The log stream is deleted, then 400 `ResourceNotFoundException`.
@@ -184,11 +190,18 @@ impl Faults {
     }
 
     /// Decides about the next request.
-    pub(super) fn decide(&mut self, operation: OperationName, now: Duration) -> Decision {
+    pub(super) fn decide(
+        &mut self,
+        operation: OperationName,
+        is_compressed: bool,
+        now: Duration,
+    ) -> Decision {
         let mut decision = Decision::default();
         let age = now.saturating_sub(self.set_at);
         for (rule, progress) in self.plan.rules.iter().zip(&mut self.progress) {
-            if !concerns(rule, operation) || !applies(rule, progress, age, now, &mut self.random) {
+            if !concerns(rule, operation, is_compressed)
+                || !applies(rule, progress, age, now, &mut self.random)
+            {
                 continue;
             }
             progress.done += 1;
@@ -205,6 +218,8 @@ impl Faults {
                 | Fault::NeverAnswerAfter
                 | Fault::ExpiredToken
                 | Fault::AccessDenied
+                | Fault::RefuseGzip
+                | Fault::MisreadGzip
                 | Fault::GroupVanishes
                 | Fault::StreamVanishes => {
                     decision.fault = Some(rule.fault);
@@ -241,7 +256,10 @@ fn check(plan: &FaultPlan) -> Result<(), FaultPlanError> {
     Ok(())
 }
 
-fn concerns(rule: &Rule, operation: OperationName) -> bool {
+fn concerns(rule: &Rule, operation: OperationName, is_compressed: bool) -> bool {
+    if matches!(rule.fault, Fault::RefuseGzip | Fault::MisreadGzip) && !is_compressed {
+        return false;
+    }
     if rule.operations.is_empty() {
         operation == OperationName::PutLogEvents
     } else {
@@ -311,7 +329,7 @@ mod tests {
     }
 
     fn puts(faults: &mut Faults, count: usize, now: Duration) -> Vec<bool> {
-        let mut put = || faults.decide(OperationName::PutLogEvents, now).fault.is_some();
+        let mut put = || faults.decide(OperationName::PutLogEvents, false, now).fault.is_some();
         (0..count).map(|_| put()).collect()
     }
 
@@ -364,7 +382,7 @@ mod tests {
             Rule::always(Fault::AccessDenied),
             Rule::always(Fault::Throttle),
         ]);
-        let decision = faults.decide(OperationName::PutLogEvents, NOW);
+        let decision = faults.decide(OperationName::PutLogEvents, false, NOW);
         let delay = Duration::from_millis(50);
         let fault = Some(Fault::AccessDenied);
         assert_eq!(decision, Decision { fault, delay, omit_request_id: true });
@@ -375,7 +393,19 @@ mod tests {
         let named = vec![OperationName::CreateLogStream];
         let mut faults = faults(vec![Rule { operations: named, ..Rule::always(Fault::Throttle) }]);
         assert_eq!(puts(&mut faults, 1, NOW), [false]);
-        assert!(faults.decide(OperationName::CreateLogStream, NOW).fault.is_some());
+        assert!(faults.decide(OperationName::CreateLogStream, false, NOW).fault.is_some());
+    }
+
+    #[test]
+    fn an_endpoint_that_takes_no_compression_takes_what_is_plain() {
+        for fault in [Fault::RefuseGzip, Fault::MisreadGzip] {
+            let mut faults = faults(vec![Rule { skip: 1, ..Rule::always(fault) }]);
+            let mut put = |is_compressed| {
+                faults.decide(OperationName::PutLogEvents, is_compressed, NOW).fault
+            };
+            assert_eq!([put(false), put(true), put(true)], [None, None, Some(fault)]);
+            assert_eq!(put(false), None);
+        }
     }
 
     #[test]

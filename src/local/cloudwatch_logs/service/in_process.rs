@@ -46,7 +46,13 @@ impl InProcess {
         let reply = match operation::parse(name, body) {
             Ok(operation) => {
                 let fate = Fate::default();
-                let context = Context { region: "eu-west-1", logs_format: None, now, fate };
+                let context = Context {
+                    region: "eu-west-1",
+                    logs_format: None,
+                    is_compressed: false,
+                    now,
+                    fate,
+                };
                 self.service.carry_out(name, operation, context)
             }
             Err(refusal) => self.service.refuse(Some(name), &refusal, body.len()),

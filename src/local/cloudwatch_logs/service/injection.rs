@@ -35,6 +35,10 @@ pub(super) fn injected(fault: Fault) -> Option<ServiceError> {
             "AccessDeniedException",
             "User is not authorized to perform this action",
         )),
+        Fault::RefuseGzip => {
+            Some(ServiceError::with_status(415, "UnsupportedMediaTypeException", ""))
+        }
+        Fault::MisreadGzip => Some(ServiceError::client("SerializationException", "")),
         Fault::NeverAnswer
         | Fault::ResetBefore
         | Fault::ResetAfter

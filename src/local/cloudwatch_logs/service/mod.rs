@@ -6,6 +6,7 @@ pub(crate) mod in_process;
 mod injection;
 mod put;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ pub(super) struct Service {
 struct Context<'a> {
     region: &'a str,
     logs_format: Option<&'a str>,
+    is_compressed: bool,
     now: Duration,
     fate: Fate,
 }
@@ -120,6 +122,7 @@ pub(super) fn exchange(
             let context = Context {
                 region: opened.region,
                 logs_format: opened.logs_format,
+                is_compressed: matches!(opened.body, Cow::Owned(_)),
                 now,
                 fate: Fate::default(),
             };
@@ -241,7 +244,7 @@ impl Service {
         operation: Operation<'_>,
         context: Context<'_>,
     ) -> Reply {
-        let decision = self.faults.decide(name, context.now);
+        let decision = self.faults.decide(name, context.is_compressed, context.now);
         let context = Context { fate: Fate::from(decision), ..context };
         let result = match decision.fault {
             Some(Fault::NeverAnswer) => {
