@@ -80,6 +80,13 @@ pub const VARIABLES: &[Variable] = &[
         sections: &[Part::Output],
         key: "loss_markers",
     },
+    Variable {
+        name: "FIRELANE_COMPRESS",
+        doc: "Whether requests are compressed: gzip or off",
+        default: Some("gzip"),
+        sections: &[Part::Output],
+        key: "compress",
+    },
     output("FIRELANE_TLS_CA_FILE", "tls.ca_file", "PEM file of the authorities to trust"),
     service(
         "FIRELANE_FLUSH",

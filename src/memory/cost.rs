@@ -2,6 +2,7 @@
 //!
 //! Measured ones are of the program on Linux x86-64 with glibc; to correct one, change it here.
 
+use crate::output::cloudwatch_logs::gzip;
 use crate::spill;
 
 /// Binary, runtime, TLS roots, tables of parsers and time zones, the allocator's slack, and the
@@ -19,6 +20,9 @@ pub const REQUEST_BYTES: u64 = 64 * KIB;
 /// What a chunk becomes when it is encoded: JSON writes a control character as six bytes, but of
 /// text that people read hardly more than twice of what it was.
 pub const ENCODED_FACTOR: u64 = 2;
+/// What an output that compresses its requests holds for it, one body at a time; what is compressed
+/// stays in its place among the bodies on their way, and takes less of it.
+pub const GZIP_BYTES: u64 = gzip::BYTES_MAX as u64;
 /// What splitting chunks by the names in their fields costs an output at most: see the tests of
 /// `output::cloudwatch_logs::naming`.
 pub const SPLIT_BYTES: u64 = 11_000_000;

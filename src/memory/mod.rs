@@ -6,7 +6,8 @@
 //! ```text
 //! worst case = program
 //!            + budget                                    records that wait, wherever they wait
-//!            + outputs   × (bodies in flight + window)   see `in_flight`; what is read back from disk
+//!            + outputs   × (bodies in flight + window)   see `in_flight_bytes`, with what compresses
+//!                                                        them; what is read back from disk
 //!            + outputs   × log streams                   their queues, names and markers
 //!            + inputs    × (reserve + what is decoded)   reads, and small frames over the budget
 //!            + 2 × one frame                             a large one over the budget: packed and unpacked
@@ -44,6 +45,7 @@ use crate::config::{
 use crate::filter::lua;
 use crate::input::{self, http};
 use crate::output::cloudwatch_logs::config::StreamName;
+use crate::output::cloudwatch_logs::sender::Encoding;
 use crate::output::cloudwatch_logs::{delivery, naming};
 use crate::output::dispatch;
 use cost::{KIB, MIB};
@@ -309,9 +311,14 @@ fn in_flight_bytes(kind: &OutputKind, budget_bytes: u64) -> u64 {
     let parcel = dispatch::parcel_bytes_max(budget_bytes) as u64;
     let parcels =
         dispatch::IN_FLIGHT_MAX as u64 * (cost::ENCODED_FACTOR * parcel + cost::REQUEST_BYTES);
+    let gzip = |compress| match compress {
+        Encoding::Plain => 0,
+        Encoding::Gzip => cost::GZIP_BYTES,
+    };
     match kind {
         OutputKind::Null | OutputKind::Counter => 0,
-        OutputKind::CloudwatchLogs(_) | OutputKind::Cloudwatch(_) => batches,
+        OutputKind::CloudwatchLogs(config) => batches + gzip(config.compress),
+        OutputKind::Cloudwatch(config) => batches + gzip(config.compress),
         OutputKind::File(_)
         | OutputKind::Forward(_)
         | OutputKind::Http(_)

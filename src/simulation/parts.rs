@@ -25,6 +25,7 @@ use crate::output::Output;
 use crate::output::cloudwatch_logs::config::{Connection, LogGroupName, StreamName};
 use crate::output::cloudwatch_logs::naming::{Names, Rule};
 use crate::output::cloudwatch_logs::plan::{CreationRules, Messages, Plan};
+use crate::output::cloudwatch_logs::sender::Encoding;
 use crate::output::cloudwatch_logs::sender::simulated::Asked;
 use crate::output::cloudwatch_logs::{CloudwatchLogs, Surroundings};
 use crate::pipeline::Pipeline;
@@ -206,6 +207,7 @@ fn plan(at: usize, plan: &OutputPlan) -> Plan {
             ..Messages::default()
         },
         loss_markers: false,
+        compress: if plan.compresses { Encoding::Gzip } else { Encoding::Plain },
         creation: CreationRules { groups: true, streams: true, ..CreationRules::default() },
         connection: Connection {
             region: None,

@@ -42,6 +42,7 @@ pub(super) struct OutputPlan {
     pub(super) stream: StreamRule,
     /// Whether only the text is sent.
     pub(super) has_log_key: bool,
+    pub(super) compresses: bool,
     pub(super) limits: Limits,
 }
 
@@ -209,6 +210,8 @@ fn output(chance: &mut Rng) -> OutputPlan {
         stream: chance
             .choice([StreamRule::Fixed, StreamRule::Tag, StreamRule::Field])
             .expect("some"),
+        // By a chance of its own, so that the rest of a seed stays what it was.
+        compresses: Rng::with_seed(!chance.get_seed()).bool(),
         has_log_key: chance.bool(),
         limits: match is_tight {
             true => Limits { parts: chance.usize(3..12), streams: chance.usize(2..5) },

@@ -162,8 +162,10 @@ pub struct OutputCounters {
     pub storage: Arc<StorageCounters>,
     /// Requests sent.
     pub requests: Counter,
-    /// Bytes of request bodies that were accepted.
+    /// Bytes of request bodies that were accepted, as they were sent.
     pub bytes: Counter,
+    /// Bytes that compressing these bodies saved; counted by outputs to CloudWatch Logs.
+    pub saved_bytes: Counter,
     /// Batches refused for good.
     pub errors: Counter,
     /// Attempts that are made again.
@@ -200,7 +202,8 @@ impl OutputCounters {
         OutputCount {
             name: self.name.clone(),
             proc_records: balance.delivered,
-            proc_bytes: self.bytes.get(),
+            // As Fluent Bit counts: whether they were compressed makes no difference.
+            proc_bytes: self.bytes.get().saturating_add(self.saved_bytes.get()),
             errors: self.errors.get(),
             retries: self.retries.get(),
             retries_failed: self.retries_failed.get(),

@@ -33,9 +33,16 @@ const FILTER_COUNTERS: [OfFilter; 1] = [(
 )];
 
 /// Counters of an output, label `output`.
-const OUTPUT_COUNTERS: [OfOutput; 9] = [
+const OUTPUT_COUNTERS: [OfOutput; 10] = [
     ("firelane_output_requests_total", "Requests sent", |one| one.requests.get()),
-    ("firelane_output_bytes_total", "Bytes of accepted request bodies", |one| one.bytes.get()),
+    ("firelane_output_bytes_total", "Bytes of accepted request bodies, as sent", |one| {
+        one.bytes.get()
+    }),
+    (
+        "firelane_output_saved_bytes_total",
+        "Bytes that compressing them saved, of outputs to CloudWatch Logs",
+        |one| one.saved_bytes.get(),
+    ),
     ("firelane_output_errors_total", "Batches refused for good", |one| one.errors.get()),
     ("firelane_output_retries_total", "Attempts made again", |one| one.retries.get()),
     ("firelane_output_retries_failed_total", "Attempts that failed beyond Retry_Limit", |one| {

@@ -33,6 +33,7 @@ const CONFIG: &str = "
     log_stream_prefix s-
     auto_create_group @CREATE@
     Retry_Limit no_limits
+    compress @COMPRESS@
 ";
 
 async fn logged(running: &Running) {
@@ -52,9 +53,19 @@ async fn logged(running: &Running) {
 /// Runs against an endpoint with these faults. Returns how many records arrived twice, and how many
 /// were counted as in doubt.
 async fn run_with(world: World, create: &str, rules: Vec<Rule>) -> (u64, u64) {
+    run_encoded(world, (create, "off"), rules).await
+}
+
+/// The same, with requests that are compressed or not.
+async fn run_encoded(
+    world: World,
+    (create, compress): (&str, &str),
+    rules: Vec<Rule>,
+) -> (u64, u64) {
     let faults: BTreeSet<Fault> = rules.iter().map(|rule| rule.fault).collect();
     world.faults(rules);
-    let running = world.run(&CONFIG.replace("@CREATE@", create)).await;
+    let running =
+        world.run(&CONFIG.replace("@CREATE@", create).replace("@COMPRESS@", compress)).await;
     logged(&running).await;
     wait_for("all records", || {
         running.look();
@@ -135,6 +146,23 @@ async fn a_slow_endpoint_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_refuses_compression_gets_every_record_once_and_in_order() {
+    for fault in [Fault::RefuseGzip, Fault::MisreadGzip] {
+        let (world, rules) = (World::start().await, vec![Rule::always(fault)]);
+        assert_eq!(run_encoded(world, ("on", "gzip"), rules).await, (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compressed_batches_are_sent_again_as_plain_ones_are() {
+    let some = |fault| Rule { probability: Some(0.2), ..Rule::always(fault) };
+    let rules = vec![some(Fault::ResetBefore), some(Fault::ResetAfter), some(Fault::Throttle)];
+    let world = World::start().await;
+    let (twice, in_doubt) = run_encoded(world, ("on", "gzip"), rules).await;
+    assert!(twice <= in_doubt, "{twice} came twice, {in_doubt} were in doubt");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_that_vanishes_is_made_again() {
     let vanishes = Rule { skip: 4, ..next(2, Fault::GroupVanishes) };
     assert_eq!(run(vec![vanishes]).await, (0, 0));
@@ -158,7 +186,8 @@ async fn a_creation_that_is_throttled_is_tried_again() {
 async fn records_wait_for_a_group_that_may_not_be_made() {
     let world = World::with(|options| options.existing = vec![("g".into(), "x".into())]).await;
     world.faults(vec![next(1, Fault::GroupVanishes)]);
-    let running = world.run(&CONFIG.replace("@CREATE@", "off")).await;
+    let config = CONFIG.replace("@CREATE@", "off").replace("@COMPRESS@", "off");
+    let running = world.run(&config).await;
     logged(&running).await;
     let retries = || running.telemetry.outputs.first().map_or(0, |output| output.retries.get());
     wait_for("another attempt", || retries() >= 6).await;

@@ -115,6 +115,7 @@ const PURE: &[&str] = &[
     "src/output/cloudwatch_logs/batch/",
     "src/output/cloudwatch_logs/delivery/",
     "src/output/cloudwatch_logs/field.rs",
+    "src/output/cloudwatch_logs/gzip.rs",
     "src/output/cloudwatch_logs/message/",
     "src/output/cloudwatch_logs/mishap.rs",
     "src/output/cloudwatch_logs/naming/of_fields.rs",

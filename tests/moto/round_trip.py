@@ -24,6 +24,8 @@ from fluent import asyncsender, sender
 
 REGION = "eu-central-1"
 GROUP = "/ecs/round-trip"
+# The same events again, in compressed requests.
+COMPRESSED_GROUP = "/ecs/round-trip-compressed"
 RETENTION_DAYS = 14
 RECORDS = 400
 # Records of one HTTP request.
@@ -33,6 +35,11 @@ STOP_SECONDS_MAX = 30
 # moto asks for some; it does not look at them.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 FORWARD = """\
+[SERVICE]
+    HTTP_Server On
+    HTTP_Listen 127.0.0.1
+    HTTP_Port   {admin}
+
 [INPUT]
     Name   forward
     Listen 127.0.0.1
@@ -52,6 +59,18 @@ FORWARD = """\
     log_stream_prefix  from-
     auto_create_group  true
     log_retention_days {days}
+
+[OUTPUT]
+    Name               cloudwatch_logs
+    Alias              compressed
+    Match              *
+    region             {region}
+    endpoint           http://127.0.0.1:{moto}
+    log_group_name     {compressed_group}
+    log_stream_prefix  from-
+    auto_create_group  true
+    log_retention_days {days}
+    compress           gzip
 """
 
 
@@ -169,12 +188,12 @@ def send_by_http(port):
     return windows
 
 
-def read_back(logs, stream):
+def read_back(logs, group, stream):
     """All events of a stream, in the order that the service keeps."""
     events, token = [], None
     while True:
         page = {"nextToken": token} if token else {}
-        answer = logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startFromHead=True, **page)
+        answer = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, **page)
         events += answer["events"]
         if not answer["events"] or answer["nextForwardToken"] == token:
             return events
@@ -192,7 +211,7 @@ class Report:
         """Enters one check: `wrong` says what is wrong with it, or is empty."""
         self.passed += not wrong
         self.failed += bool(wrong)
-        print(f"{'FAIL' if wrong else 'ok':<5}{name:<58}{wrong or fact}", flush=True)
+        print(f"{'FAIL' if wrong else 'ok':<5}{name:<64}{wrong or fact}", flush=True)
 
 
 def difference(found, sent):
@@ -206,6 +225,20 @@ def difference(found, sent):
     return ""
 
 
+def compressed(port):
+    """What is wrong with the bytes that compression saved each output, and how many they were."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = [line for line in answer.read().decode().splitlines() if "output_saved_bytes_total{" in line]
+        saved = {line.split('output="')[1].split('"')[0]: int(line.split()[-1]) for line in lines}
+        if saved.pop("compressed", 0) > 0:
+            return (f"saved by others: {saved}" if any(saved.values()) else ""), lines[-1]
+        if time.monotonic() > deadline:
+            return f"nothing saved: {lines}", ""
+        time.sleep(0.1)
+
+
 def stop(router):
     """Ends Firelane as ECS does; gives back what was wrong with that, and how long it took."""
     began = time.monotonic()
@@ -217,30 +250,31 @@ def stop(router):
     return f"exit status {status}" if status else "", f"{time.monotonic() - began:.1f} s"
 
 
-def check_streams(report, logs, windows):
+def check_streams(report, logs, group, windows):
+    what = " compressed" if group == COMPRESSED_GROUP else ""
     for kind, (began, ended) in windows.items():
         stream = f"from-{kind}.app"
         try:
-            events = read_back(logs, stream)
+            events = read_back(logs, group, stream)
         except logs.exceptions.ResourceNotFoundException as missing:
-            report.check(f"{kind}: events equal what was sent", str(missing))
+            report.check(f"{kind}{what}: events equal what was sent", str(missing))
             continue
         found = [json.loads(event["message"]) for event in events]
         report.check(
-            f"{kind}: events equal what was sent, in order",
+            f"{kind}{what}: events equal what was sent, in order",
             difference(found, [record(number) for number in range(RECORDS)]),
             f"{len(found)} events in {stream}",
         )
         slack = 1.0 if kind == "plain" else 0.001
         outside = [e for e in events if not (began - slack) * 1000 <= e["timestamp"] <= (ended + slack) * 1000]
-        report.check(f"{kind}: times are those of the sender", f"{len(outside)} outside" if outside else "")
+        report.check(f"{kind}{what}: times are those of the sender", f"{len(outside)} outside" if outside else "")
         whole = all(event["timestamp"] % 1000 == 0 for event in events)
-        report.check(f"{kind}: precision of the times", "" if whole == (kind == "plain") else f"whole seconds: {whole}")
+        report.check(f"{kind}{what}: precision of the times", "" if whole == (kind == "plain") else f"whole seconds: {whole}")
 
 
 def run(firelane, folder):
     report = Report()
-    moto_port, forward_port, http_port = free_port(), free_port(), free_port()
+    moto_port, forward_port, http_port, admin_port = (free_port() for _ in range(4))
     environment = {**os.environ, **CREDENTIALS, "AWS_EC2_METADATA_DISABLED": "true"}
     # The loopback goes through no proxy, whatever the environment says.
     environment["NO_PROXY"] = environment["no_proxy"] = "127.0.0.1"
@@ -257,13 +291,15 @@ def run(firelane, folder):
         configuration = folder / "fluent-bit.conf"
         configuration.write_text(
             FORWARD.format(
-                port=forward_port, http=http_port, moto=moto_port, region=REGION, group=GROUP, days=RETENTION_DAYS
+                port=forward_port, http=http_port, admin=admin_port, moto=moto_port, region=REGION, group=GROUP,
+                compressed_group=COMPRESSED_GROUP, days=RETENTION_DAYS,
             )
         )
         router = subprocess.Popen([firelane, "-c", configuration], stdout=router_log, stderr=router_log, env=environment)
         wait_for_port(forward_port, router, "firelane")
         wait_for_port(http_port, router, "firelane")
         windows = send_all(forward_port) | send_by_http(http_port)
+        report.check("requests are compressed where that is asked for", *compressed(admin_port))
         report.check("SIGTERM: exit in time, exit status 0", *stop(router))
         logs = boto3.client(
             "logs", region_name=REGION, endpoint_url=f"http://127.0.0.1:{moto_port}",
@@ -271,13 +307,14 @@ def run(firelane, folder):
         )
         groups = logs.describe_log_groups()["logGroups"]
         names = [group["logGroupName"] for group in groups]
-        report.check("the group is created", "" if names == [GROUP] else f"groups: {names}")
+        report.check("the groups are created", "" if sorted(names) == [GROUP, COMPRESSED_GROUP] else f"groups: {names}")
         days = [group.get("retentionInDays") for group in groups]
-        report.check("its retention is set", "" if days == [RETENTION_DAYS] else f"days: {days}")
-        streams = {s["logStreamName"] for group in names for s in logs.describe_log_streams(logGroupName=group)["logStreams"]}
+        report.check("their retention is set", "" if days == 2 * [RETENTION_DAYS] else f"days: {days}")
         wanted = {f"from-{kind}.app" for kind in windows}
-        report.check("the streams are created", "" if streams == wanted else f"streams: {streams}")
-        check_streams(report, logs, windows)
+        for group in (GROUP, COMPRESSED_GROUP):
+            streams = {s["logStreamName"] for s in logs.describe_log_streams(logGroupName=group)["logStreams"]}
+            report.check(f"the streams of {group} are created", "" if streams == wanted else f"streams: {streams}")
+            check_streams(report, logs, group, windows)
     finally:
         for process in (router, moto):
             if process is not None and process.poll() is None:

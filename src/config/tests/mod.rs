@@ -10,6 +10,7 @@ use super::*;
 use crate::filter::grep::config::LogicalOp;
 use crate::input::forward::config::Listener;
 use crate::output::cloudwatch_logs::config::{LogGroupName, StreamName};
+use crate::output::cloudwatch_logs::sender::Encoding;
 
 mod examples;
 mod formats;
@@ -460,6 +461,7 @@ fn variables_change_what_holds_without_a_file() {
         ("FIRELANE_ENDPOINT", "http://localhost:4580"),
         ("FIRELANE_LOG_RETENTION_DAYS", "14"),
         ("FIRELANE_LOSS_MARKERS", "off"),
+        ("FIRELANE_COMPRESS", "off"),
         ("FIRELANE_TLS_CA_FILE", "/ca.pem"),
         ("FIRELANE_FLUSH", "0.5"),
         ("FIRELANE_GRACE", "30"),
@@ -479,8 +481,10 @@ fn variables_change_what_holds_without_a_file() {
     );
     assert_eq!(output.connection.tls_ca_file, Some(PathBuf::from("/ca.pem")));
     assert!(!output.loss_markers);
+    assert_eq!(output.compress, Encoding::Plain);
     let marked = embedded(&environment(&[])).unwrap();
     assert!(cloudwatch(&marked, 0).loss_markers, "on without a file");
+    assert_eq!(cloudwatch(&marked, 0).compress, Encoding::Gzip, "on without a file");
     let Service { flush, grace, log_level, log_file, http_server, escape_unicode, .. } =
         config.service;
     assert_eq!(log_file, None);

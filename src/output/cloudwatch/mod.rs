@@ -38,6 +38,7 @@ impl From<Config> for Plan {
                 tags: config.new_log_group_tags,
             },
             connection: config.connection,
+            compress: config.compress,
             loss_markers: config.loss_markers,
             send_failure_timeout: config.send_failure_timeout,
         }

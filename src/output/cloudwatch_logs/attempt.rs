@@ -8,8 +8,10 @@ use bytes::Bytes;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::create::Creation;
-use super::sender::{Class, Encoding, Put, SendError, Sender, Written};
+use super::encoder::{Encoder, Request};
+use super::sender::{Class, Put, SendError, Sender, Written};
 use super::target::Target;
+use crate::clock;
 
 /// Whether the fate of a batch is unknown while no answer to its attempt has come. Clones are of the
 /// same attempt.
@@ -30,23 +32,69 @@ impl Fate {
     }
 }
 
-/// Sends a batch; where its stream is missing, creates that and sends the same batch again.
+/// A batch was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) put: Put,
+    /// Bytes of the body as it was sent.
+    pub(super) sent_bytes: usize,
+}
+
+/// What the attempts of an output share.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) sender: Sender,
+    pub(super) creation: Arc<Creation>,
+    pub(super) encoder: Arc<Encoder>,
+}
+
+/// Encodes and sends a batch; where its stream is missing, creates that and sends the same batch
+/// again. What is refused for its encoding, as it seems, is sent plain at once: if it is taken then,
+/// that was why.
 pub(super) async fn attempt(
-    sender: Sender,
-    creation: Arc<Creation>,
+    way: Way,
     target: Arc<Target>,
     body: Bytes,
     fate: Fate,
-) -> Result<Put, SendError> {
-    let put = || sender.put(body.clone(), Encoding::Plain, fate.begin());
-    match put().await {
-        Err(error) if error.class == Class::NotFound => {
-            // That was an answer: the batch was not taken.
-            drop(fate.begin());
-            creation.create(&sender, &target, error).await.map_err(not_the_events)?;
-            put().await
-        }
-        answer => answer,
+) -> Result<Taken, SendError> {
+    let request = way.encoder.encode(body, clock::now()).await;
+    let refusal = match way.send(&target, &request, &fate).await {
+        Err(error) if error.may_be_the_encoding() => error,
+        answer => return answer,
+    };
+    let Some(plain) = request.inflated().await else { return Err(refusal) };
+    // That was an answer: the batch was not taken.
+    drop(fate.begin());
+    let taken = way.send(&target, &plain, &fate).await?;
+    if way.encoder.refused(clock::now()) {
+        tracing::warn!(
+            "{target}: the endpoint refused a compressed request ({refusal}) and took it plain; \
+             what follows is sent plain for an hour; set compress off to stop trying"
+        );
+    }
+    Ok(taken)
+}
+
+impl Way {
+    async fn send(
+        &self,
+        target: &Target,
+        request: &Request,
+        fate: &Fate,
+    ) -> Result<Taken, SendError> {
+        let Request { body, encoding } = request;
+        let put = || self.sender.put(body.clone(), *encoding, fate.begin());
+        let put = match put().await {
+            Err(error) if error.class == Class::NotFound => {
+                // That was an answer: the batch was not taken.
+                drop(fate.begin());
+                let created = self.creation.create(&self.sender, target, error).await;
+                created.map_err(not_the_events)?;
+                put().await?
+            }
+            answer => answer?,
+        };
+        Ok(Taken { put, sent_bytes: body.len() })
     }
 }
 

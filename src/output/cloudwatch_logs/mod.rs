@@ -11,8 +11,10 @@ mod client;
 pub mod config;
 pub mod create;
 pub mod delivery;
+mod encoder;
 pub mod escape;
 pub(crate) mod field;
+pub mod gzip;
 pub mod limits;
 pub mod message;
 mod mishap;
@@ -41,10 +43,11 @@ use crate::lifecycle::{Alarm, StopReceiver};
 use crate::output::deadline::{deadline, reserve, until};
 use crate::telemetry::OutputCounters;
 
-use attempt::{AbortOnDrop, Fate, attempt, failed_task};
+use attempt::{AbortOnDrop, Fate, Taken, Way, attempt, failed_task};
 use client::Client;
 use create::Creation;
 use delivery::{Delivery, Limits, Settings};
+use encoder::Encoder;
 use naming::{Assigned, Naming, Unassigned};
 use plan::Plan;
 use sender::{Class, ConnectError, Keys, Put, SendError};
@@ -64,6 +67,7 @@ pub struct CloudwatchLogs {
     enrich: Option<Enrich>,
     client: Client,
     creation: Arc<Creation>,
+    encoder: Arc<Encoder>,
     snapshot: watch::Receiver<Option<Arc<Snapshot>>>,
     /// Chunks that have no target yet: the task is not known, or there is no room for their parts.
     unnamed: VecDeque<Chunk>,
@@ -96,7 +100,7 @@ pub struct Surroundings {
 }
 
 /// A batch and its answer; the fate instead where the time to stop was up before one came.
-type Answer = (Batch, Result<Result<Put, SendError>, Fate>);
+type Answer = (Batch, Result<Result<Taken, SendError>, Fate>);
 
 impl CloudwatchLogs {
     /// Makes the output. Nothing is sent, not even for credentials.
@@ -147,6 +151,7 @@ impl CloudwatchLogs {
             enrich: around.enrich,
             client,
             creation: Arc::new(creation),
+            encoder: Arc::new(Encoder::new(plan.compress)),
             snapshot,
             unnamed: VecDeque::new(),
             rest: None,
@@ -317,14 +322,15 @@ impl CloudwatchLogs {
         }
         self.delivery.crowded(buffer.is_crowded(), now);
         let reserve = reserve(buffer);
-        while let Some(batch) = self.delivery.next_batch(clock::now()) {
-            let (sender, creation) = (sender.clone(), Arc::clone(&self.creation));
+        while let Some(mut batch) = self.delivery.next_batch(clock::now()) {
+            let (creation, encoder) = (Arc::clone(&self.creation), Arc::clone(&self.encoder));
+            let way = Way { sender: sender.clone(), creation, encoder };
             let stop = stop.clone();
             answers.spawn(async move {
-                let (target, body) = (Arc::clone(&batch.target), batch.sealed.body.clone());
+                let (target, body) = (Arc::clone(&batch.target), batch.take_body());
                 // A task of its own: a defect in there must cost an attempt, not the events.
                 let fate = Fate::default();
-                let sending = attempt(sender, creation, target, body, fate.clone());
+                let sending = attempt(way, target, body, fate.clone());
                 let mut attempt = AbortOnDrop(tokio::spawn(sending));
                 let answer = tokio::select! {
                     biased;
@@ -341,7 +347,10 @@ impl CloudwatchLogs {
     fn answered(&mut self, answer: Result<Answer, JoinError>, buffer: &Buffer) {
         let now = clock::now();
         match answer {
-            Ok((batch, Ok(Ok(put)))) => self.delivery.accepted(batch, &put, now),
+            Ok((mut batch, Ok(Ok(Taken { put, sent_bytes })))) => {
+                batch.sent_bytes = sent_bytes;
+                self.delivery.accepted(batch, &put, now);
+            }
             Ok((batch, Ok(Err(error)))) if error.class == Class::AlreadyExists => {
                 // Only `DataAlreadyAcceptedException` comes here: the events are there.
                 tracing::debug!("{}: {error}", batch.target);

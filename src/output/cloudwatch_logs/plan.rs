@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::config::{Config, Connection, LogGroupClass};
 use super::message::Dialect;
 use super::naming::{Names, Rule};
+use super::sender::Encoding;
 
 /// An output, as its configuration wants it.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Plan {
     pub creation: CreationRules,
     /// How the service is reached.
     pub connection: Connection,
+    /// How requests are encoded where that makes them smaller.
+    pub compress: Encoding,
     /// Whether a stream is told what became of its records.
     pub loss_markers: bool,
     /// After how long without success the process is stopped; `None`: it never is.
@@ -68,6 +71,7 @@ impl From<Config> for Plan {
                 tags: BTreeMap::new(),
             },
             connection: config.connection,
+            compress: config.compress,
             loss_markers: config.loss_markers,
             send_failure_timeout: None,
         }

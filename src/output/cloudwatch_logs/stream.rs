@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::ledger::{Reason, Shortage};
 use crate::output::retry::Backoff;
 use crate::record::time::EventTime;
@@ -45,6 +47,10 @@ pub struct Batch {
     pub target: Arc<Target>,
     /// The request.
     pub sealed: Sealed,
+    /// Bytes of its body as it was made.
+    pub(super) body_bytes: usize,
+    /// Bytes of its body as it was sent.
+    pub(super) sent_bytes: usize,
     pub(super) pieces: Vec<Piece>,
     /// When it was filled, to be sent at once.
     pub(super) sent: Instant,
@@ -89,6 +95,12 @@ impl Told {
 }
 
 impl Batch {
+    /// Takes the body out. A batch that has to be sent again is filled anew, so nobody needs it twice.
+    #[must_use]
+    pub(super) fn take_body(&mut self) -> Bytes {
+        std::mem::take(&mut self.sealed.body)
+    }
+
     /// Records that the batch answers for.
     #[must_use]
     pub fn records(&self) -> u64 {
@@ -247,7 +259,17 @@ impl Stream {
             }
         }
         let sealed = builder.seal()?;
-        Some(Batch { target: Arc::clone(&self.target), sealed, pieces, sent: now, told, told_at })
+        let (target, bytes) = (Arc::clone(&self.target), sealed.body.len());
+        Some(Batch {
+            target,
+            sealed,
+            body_bytes: bytes,
+            sent_bytes: bytes,
+            pieces,
+            sent: now,
+            told,
+            told_at,
+        })
     }
 
     fn take_first(&mut self) -> Option<Piece> {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::config::{Config, Defaults};
 use super::delivery::Limits;
+use super::sender::Encoding;
 use super::*;
 use crate::chunk::fixture::{Fields, chunk};
 use crate::lifecycle::stop_channel;
@@ -18,6 +19,12 @@ fn endpoint() -> local::Options {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let cloudwatch_logs = Some(Endpoint { any_age: true, ..Endpoint::new(address) });
     local::Options { cloudwatch_logs, ..local::Options::default() }
+}
+
+/// An output that compresses its requests.
+async fn compressing(url: &str) -> (CloudwatchLogs, Arc<OutputCounters>) {
+    let (output, counters) = output(url, Limits::default()).await;
+    (CloudwatchLogs { encoder: Arc::new(Encoder::new(Encoding::Gzip)), ..output }, counters)
 }
 
 fn plan(url: &str) -> Plan {
@@ -181,4 +188,82 @@ async fn a_creation_whose_answer_is_lost_leaves_no_record_in_doubt() {
         assert_eq!(counters.ambiguous_records.get(), 0, "{fault:?}");
         running.shutdown().await;
     }
+}
+
+/// Records of a stream that is there, whose body is worth compressing.
+fn long(counters: &OutputCounters) -> Arc<Buffer> {
+    let texts: Vec<_> = (0..40).map(|number| format!("{number} {}", "order ".repeat(20))).collect();
+    let pairs: Vec<_> = texts.iter().map(|text| [("s", "a"), ("n", text.as_str())]).collect();
+    let records: Vec<Fields<'_>> = pairs.iter().map(<[_; 2]>::as_slice).collect();
+    let buffer = Arc::new(Buffer::default());
+    buffer.push(chunk(&counters.account, "t", &records));
+    buffer.close();
+    buffer
+}
+
+/// An endpoint with these rules whose only requests are batches.
+async fn endpoint_with(rules: Vec<Rule>) -> local::Running {
+    let mut options = endpoint();
+    if let Some(endpoint) = &mut options.cloudwatch_logs {
+        endpoint.existing = vec![("g".to_owned(), "a".to_owned())];
+    }
+    let running = local::start(options).await.expect("the local endpoint");
+    let handle = running.cloudwatch_logs().expect("the endpoint");
+    handle.set_faults(FaultPlan { seed: 1, rules }).expect("a valid plan");
+    running
+}
+
+#[tokio::test]
+async fn the_bytes_that_are_counted_are_those_on_the_wire_and_what_compression_saved() {
+    for is_compressing in [true, false] {
+        let running = endpoint_with(Vec::new()).await;
+        let url = running.cloudwatch_logs_url().expect("the endpoint");
+        let (output, counters) = match is_compressing {
+            true => compressing(&url).await,
+            false => output(&url, Limits::default()).await,
+        };
+        let (_sender, stop) = stop_channel();
+        output.run(long(&counters), stop).await;
+        let account = running.cloudwatch_logs().expect("the endpoint").account();
+        let (sent, saved) = (counters.bytes.get(), counters.saved_bytes.get());
+        assert_eq!((account.events, account.violations.len()), (40, 0));
+        assert_eq!((account.wire_bytes, account.body_bytes), (sent, sent + saved));
+        assert_eq!(is_compressing, sent < saved, "{sent} sent, {saved} saved");
+        assert!(is_compressing || saved == 0);
+        running.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_compression_gets_the_same_batch_plain_and_nothing_else_any_more()
+{
+    for fault in [Fault::RefuseGzip, Fault::MisreadGzip] {
+        let running = endpoint_with(vec![Rule::always(fault)]).await;
+        let url = running.cloudwatch_logs_url().expect("the endpoint");
+        let (output, counters) = compressing(&url).await;
+        let encoder = Arc::clone(&output.encoder);
+        let (_sender, stop) = stop_channel();
+        output.run(long(&counters), stop).await;
+        let account = running.cloudwatch_logs().expect("the endpoint").account();
+        assert_eq!((account.events, account.faults.get(&fault)), (40, Some(&1)));
+        assert_eq!((counters.account.balance().delivered, counters.retries.get()), (40, 0));
+        assert_eq!((counters.ambiguous_records.get(), counters.saved_bytes.get()), (0, 0));
+        let next = encoder.encode(vec![b'x'; 10_000].into(), clock::now()).await;
+        assert_eq!(next.encoding, Encoding::Plain);
+        running.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_count_against_compression_unless_the_batch_is_taken_plain() {
+    let throttled = Rule { next: Some(1), ..Rule::always(Fault::Throttle) };
+    let running = endpoint_with(vec![Rule::always(Fault::MisreadGzip), throttled]).await;
+    let url = running.cloudwatch_logs_url().expect("the endpoint");
+    let (output, counters) = compressing(&url).await;
+    let (_sender, stop) = stop_channel();
+    output.run(long(&counters), stop).await;
+    let account = running.cloudwatch_logs().expect("the endpoint").account();
+    assert_eq!((account.events, account.faults.get(&Fault::MisreadGzip)), (40, Some(&2)));
+    assert_eq!((counters.account.balance().delivered, counters.throttled.get()), (40, 1));
+    running.shutdown().await;
 }

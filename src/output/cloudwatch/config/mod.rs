@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 use crate::output::cloudwatch_logs::config::{Advice, Connection, Defaults, RETENTION_DAYS};
-use crate::output::cloudwatch_logs::config::{LOSS_MARKERS, REGION_DOC, Refusal};
+use crate::output::cloudwatch_logs::config::{
+    COMPRESS, LOSS_MARKERS, REGION_DOC, Refusal, compress,
+};
+use crate::output::cloudwatch_logs::sender::Encoding;
 
 use super::duration::{self, DurationError};
 use super::template::{NameTemplate, TemplateError};
@@ -61,6 +64,7 @@ pub const OPTIONS: Table = &[
     Row::new("credentials_endpoint", Kind::Text, "Address to get the credentials from"),
     Row::new("extra_user_agent", Kind::Text, "Text to add to the User-Agent"),
     LOSS_MARKERS,
+    COMPRESS,
 ];
 
 /// A `cloudwatch` output.
@@ -84,6 +88,8 @@ pub struct Config {
     pub send_failure_timeout: Option<Duration>,
     /// Whether a stream is told what became of its records.
     pub loss_markers: bool,
+    /// How requests are encoded where that makes them smaller.
+    pub compress: Encoding,
 }
 
 /// How groups and streams are named.
@@ -159,6 +165,7 @@ impl Config {
             log_retention_days: retention(options, auto_create_group),
             send_failure_timeout: send_failure_timeout(options, defaults),
             loss_markers: options.bool(LOSS_MARKERS.name),
+            compress: compress(options),
         };
         (!options.is_refused()).then_some(config)
     }

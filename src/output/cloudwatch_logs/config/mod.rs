@@ -13,6 +13,7 @@ use crate::option::{Fault, Kind, Options, Remark, Row, Table};
 use crate::record::template::{Template, TemplateError};
 
 use super::limits::{NAME_CHARS_MAX, RESERVED_PREFIX};
+use super::sender::Encoding;
 
 /// Days that `PutRetentionPolicy` takes.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
@@ -27,13 +28,22 @@ pub const ADDRESS: Table = &[Row::new("port", PORT, "Port of the endpoint").or("
 /// What `region` says of itself.
 pub const REGION_DOC: &str = "AWS region; from the environment or the task if not set";
 
-/// The option that both outputs have beside those of Fluent Bit.
+/// An option that both outputs have beside those of Fluent Bit.
 pub const LOSS_MARKERS: Row = Row::new(
     "loss_markers",
     Kind::Bool,
     "Whether a log stream is told of records of its own that were dropped, split or shortened",
 )
 .or("false");
+
+/// How requests are encoded, which both outputs have beside the options of Fluent Bit. Its own outputs
+/// of CloudWatch Logs never compress.
+pub const COMPRESS: Row = Row::new(
+    "compress",
+    Kind::Choice(&["gzip", "off"]),
+    "Whether requests are compressed where that makes them smaller",
+)
+.or("off");
 
 /// Options of its own.
 pub const OPTIONS: Table = &[
@@ -76,6 +86,7 @@ pub const OPTIONS: Table = &[
     Row::new("metric_dimensions", Kind::Text, "Dimensions of metrics sent as EMF"),
     Row::new("add_entity", Kind::Bool, "Whether to add the Kubernetes entity").or("false"),
     LOSS_MARKERS,
+    COMPRESS,
 ];
 
 /// A `cloudwatch_logs` output.
@@ -101,6 +112,8 @@ pub struct Config {
     pub log_group_class: Option<LogGroupClass>,
     /// Whether a stream is told what became of its records.
     pub loss_markers: bool,
+    /// How requests are encoded where that makes them smaller.
+    pub compress: Encoding,
 }
 
 /// A log group.
@@ -221,8 +234,17 @@ impl Config {
             log_retention_days: retention(options),
             log_group_class: class(options),
             loss_markers: options.bool(LOSS_MARKERS.name),
+            compress: compress(options),
         };
         (!options.is_refused()).then_some(config)
+    }
+}
+
+/// Reads [`COMPRESS`].
+pub fn compress(options: &mut Options) -> Encoding {
+    match options.text(COMPRESS.name).as_deref() {
+        Some("gzip") => Encoding::Gzip,
+        Some(_) | None => Encoding::Plain,
     }
 }
 

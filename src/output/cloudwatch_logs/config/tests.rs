@@ -44,6 +44,7 @@ fn defaults_are_those_of_fluent_bit() {
         ("metric_namespace", "fluent-bit-metrics"),
         ("add_entity", "false"),
         ("loss_markers", "false"),
+        ("compress", "off"),
     ];
     let set = OPTIONS.iter().filter_map(|row| Some((row.name, row.default?)));
     assert_eq!(set.collect::<Vec<_>>(), expected);

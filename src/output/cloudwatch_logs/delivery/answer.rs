@@ -19,7 +19,9 @@ impl Delivery {
     pub fn accepted(&mut self, batch: Batch, put: &Put, now: Instant) {
         self.slots.give_back(&batch.target);
         self.pace.passed(now);
-        self.counters.bytes.add(batch.sealed.body.len() as u64);
+        self.counters.bytes.add(batch.sent_bytes as u64);
+        let saved = batch.body_bytes.saturating_sub(batch.sent_bytes);
+        self.counters.saved_bytes.add(saved as u64);
         if let Some(line) = self.incident.over(now) {
             tracing::info!("{line}");
         }

@@ -122,7 +122,7 @@ impl Sender {
         let shared = match &self.way {
             Way::Sdk(shared) => shared,
             #[cfg(test)]
-            Way::Simulated(line) => return line.put(body, &written).await,
+            Way::Simulated(line) => return line.put(body, encoding, &written).await,
         };
         let format = shared.log_format();
         let payload = Payload { body, encoding: encoding.header(), format, written };

@@ -12,12 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::call::Written;
 use super::create::{Created, existing};
 use super::error::{Class, SendError, classify, codes, is_gateway, refine};
-use super::put::Put;
+use super::put::{Encoding, Put};
+use crate::output::cloudwatch_logs::gzip::tests::inflate;
 
 /// What is asked of the service.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    /// `PutLogEvents`, with this body.
+    /// `PutLogEvents`, with this body, as it was before it was compressed.
     Put(Bytes),
     /// `CreateLogStream`
     CreateStream { group: String, stream: String },
@@ -49,8 +50,17 @@ impl Line {
         Self { calls, attempt_timeout }
     }
 
-    pub(super) async fn put(&self, body: Bytes, written: &Written) -> Result<Put, SendError> {
+    pub(super) async fn put(
+        &self,
+        body: Bytes,
+        encoding: Encoding,
+        written: &Written,
+    ) -> Result<Put, SendError> {
         written.note();
+        let body = match encoding {
+            Encoding::Plain => body,
+            Encoding::Gzip => Bytes::from(inflate(&body)),
+        };
         self.ask(Operation::Put(body)).await
     }
 
