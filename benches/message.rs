@@ -5,49 +5,29 @@
 #![expect(clippy::print_stdout, reason = "says what it did")]
 
 mod frames;
+mod records;
 
 use std::error::Error;
 use std::hint::black_box;
-use std::time::Duration;
 
-use bytes::BytesMut;
-use firelane::input::forward::decode::{DecodeOptions, Decoder};
-use firelane::input::item::Item;
 use firelane::output::cloudwatch_logs::batch::BatchBuilder;
 use firelane::output::cloudwatch_logs::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use firelane::output::cloudwatch_logs::message::{Dialect, MessageWriter};
 use firelane::output::cloudwatch_logs::target::Target;
 use firelane::record::chunk::Entries;
-use firelane::record::fields::{SharedField, SharedFields};
-use firelane::record::time::EventTime;
+use firelane::record::fields::SharedFields;
 
-use frames::{Frames, Lines, Mode};
+use frames::Lines;
 
 /// Records that are written again and again.
 const RECORDS: u64 = 100;
-/// What the agent's `record_modifier` adds.
-const ADDED: [(&str, &str); 4] = [
-    ("ec2_instance_id", "i-0123456789abcdef0"),
-    ("ecs_cluster", "production"),
-    (
-        "ecs_task_arn",
-        "arn:aws:ecs:eu-west-1:123456789012:task/production/0123456789abcdef0123456789abcdef",
-    ),
-    ("ecs_task_definition", "web:42"),
-];
-
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let Some(stage) = arguments.next() else { return Ok(()) };
     let line_bytes = arguments.next().ok_or("line bytes are missing")?.parse()?;
     let events: u64 = arguments.next().ok_or("the number of events is missing")?.parse()?;
-    let entries = entries(line_bytes)?;
-    let added = ADDED.map(|(key, value)| SharedField {
-        key: key.as_bytes().into(),
-        value: value.as_bytes().into(),
-        yields: false,
-    });
-    let added = SharedFields::new(added.into());
+    let entries = records::entries(RECORDS, line_bytes, Lines::Plain)?;
+    let added = records::added();
     let written = match stage.as_str() {
         "message" => messages(&entries, &added, events),
         "batch" => batches(&entries, &added, events),
@@ -55,22 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("{written} events");
     Ok(())
-}
-
-fn entries(line_bytes: usize) -> Result<Entries, Box<dyn Error>> {
-    let frames = Frames::new(Mode::Message, "w0", line_bytes, Lines::Plain);
-    let mut read = Vec::new();
-    for number in 0..RECORDS {
-        frames.append(number, 1, Duration::from_secs(1), &mut read);
-    }
-    let mut items = Vec::new();
-    let mut buffer = BytesMut::from(read.as_slice());
-    let mut decoder = Decoder::new(DecodeOptions::default());
-    let _drained = decoder.decode(&mut buffer, EventTime::default(), &mut items)?;
-    match items.pop() {
-        Some(Item::Entries(tagged)) => Ok(tagged.entries),
-        _ => Err("the frames hold no entries".into()),
-    }
 }
 
 fn messages(entries: &Entries, added: &SharedFields, events: u64) -> u64 {

@@ -40,7 +40,7 @@ pub(crate) fn arriving(events: u64, options: &Options) -> u64 {
 #[must_use]
 pub(crate) fn numbered(events: u64, options: &Options) -> u64 {
     match options.lines {
-        Lines::Plain | Lines::Json => events,
+        Lines::Plain | Lines::Varied | Lines::Json => events,
         Lines::Trace => events.div_ceil(TRACE_LINES),
     }
 }

@@ -50,8 +50,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let core = is_pinned.then_some(CORES.0);
     println!(
-        "{} events in {:?} mode, {} connections, {:?} lines, filter: {:?}\n\n{HEAD}",
-        options.events, options.mode, options.connections, options.lines, options.filter
+        "{} events in {:?} mode, {} connections, {:?} lines, filter: {:?}, gzip: {}\n\n{HEAD}",
+        options.events,
+        options.mode,
+        options.connections,
+        options.lines,
+        options.filter,
+        options.gzip,
     );
     for line_bytes in &options.line_bytes {
         let mut rows = Vec::new();
@@ -122,6 +127,7 @@ fn counted(row: Row, options: &Options, account: &AccountSummary) -> Row {
     let events = account.events.max(1) as f64;
     let mut row = Row {
         wire_bytes: account.wire_bytes as f64 / events,
+        smaller: account.body_bytes as f64 / account.wire_bytes.max(1) as f64,
         events_per_request: events / puts.max(1) as f64,
         violations: account.violations.values().map(|violation| violation.count).sum(),
         ..row
@@ -220,12 +226,14 @@ fn write_config(
     tls.ca_file {}
     log_group_name /ecs/web
     log_stream_name bench
+    compress {}
 ",
         input.port(),
         filter,
         logs.ip(),
         logs.port(),
         ca_file.display(),
+        if options.gzip { "gzip" } else { "off" },
     )?;
     Ok(())
 }

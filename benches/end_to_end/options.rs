@@ -18,7 +18,9 @@ cargo bench --bench end_to_end -- [options]
   --connections N   connections that share the events (default 1)
   --rate N          events a second, all connections together (default: as fast as it goes)
   --mode MODE       message, forward or packed (default message)
-  --lines KIND      plain, json or trace: ten to a stack trace of Java (default plain)
+  --lines KIND      plain: the same but for its number; varied: of a web shop, each its own; json;
+                    trace: ten to a stack trace of Java (default plain, with --gzip varied)
+  --gzip            requests are compressed (compress gzip)
   --filter KIND     json or multiline: a filter beside those of the agent
   --router FILE     the program to measure (default: the one built with this bench)
   --prefix COMMAND  runs the router under a command, such as 'perf record -g -o FILE'
@@ -43,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) lines: Lines,
     /// A filter beside those of the agent.
     pub(crate) filter: Option<Filter>,
+    /// Whether requests are compressed.
+    pub(crate) gzip: bool,
     /// The program to measure.
     pub(crate) router: PathBuf,
     /// Words before the program.
@@ -98,9 +102,11 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
         mode: Mode::Message,
         lines: Lines::Plain,
         filter: None,
+        gzip: false,
         router: env!("CARGO_BIN_EXE_firelane").into(),
         prefix: Vec::new(),
     };
+    let mut lines = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -113,8 +119,9 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
             Long("connections") => options.connections = parser.value()?.parse()?,
             Long("rate") => options.rate = Some(parser.value()?.parse()?),
             Long("mode") => options.mode = parser.value()?.parse()?,
-            Long("lines") => options.lines = parser.value()?.parse()?,
+            Long("lines") => lines = Some(parser.value()?.parse()?),
             Long("filter") => options.filter = Some(parser.value()?.parse()?),
+            Long("gzip") => options.gzip = true,
             Long("router") => options.router = parser.value()?.into(),
             Long("prefix") => {
                 let words = parser.value()?.string()?;
@@ -126,6 +133,8 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
             other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected().into()),
         }
     }
+    // What is all the same says nothing about compression.
+    options.lines = lines.unwrap_or(if options.gzip { Lines::Varied } else { Lines::Plain });
     if options.connections == 0 || options.runs == 0 || options.line_bytes.is_empty() {
         return Err("connections, runs and bytes must be 1 or more".into());
     }

@@ -19,8 +19,10 @@ pub(crate) struct Row {
     pub(crate) idle_mb: f64,
     /// From exec to the first accepted connection.
     pub(crate) listening_ms: f64,
-    /// Bytes of request bodies per event.
+    /// Bytes of request bodies per event, as they were sent.
     pub(crate) wire_bytes: f64,
+    /// How many times as long they would have been without compression.
+    pub(crate) smaller: f64,
     /// Events per request.
     pub(crate) events_per_request: f64,
     /// Events accepted twice.
@@ -36,16 +38,16 @@ pub(crate) struct Row {
 /// The head of the table.
 pub(crate) const HEAD: &str = "\
 |  line B | events/s | CPU s/M | of it kernel | peak MB | idle MB | listening ms | wire B/event | \
-events/request | duplicates | inversions | missing | violations |
+times smaller | events/request | duplicates | inversions | missing | violations |
 |--------:|---------:|--------:|-------------:|--------:|--------:|-------------:|-------------:|\
----------------:|-----------:|-----------:|--------:|-----------:|";
+--------------:|---------------:|-----------:|-----------:|--------:|-----------:|";
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "| {:>7} | {:>8.0} | {:>7.2} | {:>12.2} | {:>7.1} | {:>7.1} | {:>12.1} | {:>12.0} | \
-             {:>14.0} | {:>10} | {:>10} | {:>7} | {:>10} |",
+             {:>13.2} | {:>14.0} | {:>10} | {:>10} | {:>7} | {:>10} |",
             self.line_bytes,
             self.events_per_second,
             self.cpu,
@@ -54,6 +56,7 @@ impl fmt::Display for Row {
             self.idle_mb,
             self.listening_ms,
             self.wire_bytes,
+            self.smaller,
             self.events_per_request,
             self.duplicates,
             self.inversions,
@@ -81,6 +84,7 @@ pub(crate) fn median(rows: &[Row]) -> Row {
         idle_mb: middle(|row| row.idle_mb),
         listening_ms: middle(|row| row.listening_ms),
         wire_bytes: middle(|row| row.wire_bytes),
+        smaller: middle(|row| row.smaller),
         events_per_request: middle(|row| row.events_per_request),
         duplicates: worst(|row| row.duplicates),
         inversions: worst(|row| row.inversions),

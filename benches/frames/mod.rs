@@ -4,6 +4,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use fastrand::Rng;
 use firelane::record::msgpack::Writer;
 
 /// The tag that the ECS agent sets for a container `app`.
@@ -17,6 +18,59 @@ const CONTAINER_NAME: &str = "/ecs-web-42-app-8cd7b1d6e0a3f5b21c00";
 pub(crate) const TRACE_LINES: u64 = 10;
 /// What fills a line up to its length.
 const FILL: &str = "GET /api/v1/orders/8471/items?page:2 200 in 12 ms, 1843 bytes to 10.0.31.7; ";
+/// Lines that differ, after which they come again.
+const VARIED_LINES: usize = 4_096;
+const VARIED_SEED: u64 = 7;
+const WORDS: [&str; 48] = [
+    "order",
+    "item",
+    "cart",
+    "stock",
+    "price",
+    "account",
+    "payment",
+    "card",
+    "refund",
+    "shipment",
+    "address",
+    "invoice",
+    "customer",
+    "session",
+    "token",
+    "cache",
+    "queue",
+    "worker",
+    "retry",
+    "timeout",
+    "database",
+    "connection",
+    "pool",
+    "index",
+    "query",
+    "result",
+    "page",
+    "search",
+    "filter",
+    "product",
+    "catalog",
+    "image",
+    "upload",
+    "download",
+    "report",
+    "export",
+    "import",
+    "batch",
+    "schedule",
+    "job",
+    "event",
+    "topic",
+    "partition",
+    "offset",
+    "consumer",
+    "producer",
+    "message",
+    "discount",
+];
 /// Digits of a sequence number.
 const NUMBER_DIGITS: usize = 9;
 const NUMBER: &str = "000000000";
@@ -50,8 +104,10 @@ impl FromStr for Mode {
 /// What a line holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Lines {
-    /// A text.
+    /// A text, the same in every line but for its number.
     Plain,
+    /// Lines of a web shop, each its own: see [`varied`].
+    Varied,
     /// A JSON object.
     Json,
     /// A line of a stack trace of Java, [`TRACE_LINES`] to a trace.
@@ -64,9 +120,10 @@ impl FromStr for Lines {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "plain" => Ok(Self::Plain),
+            "varied" => Ok(Self::Varied),
             "json" => Ok(Self::Json),
             "trace" => Ok(Self::Trace),
-            other => Err(format!("no lines {other:?}: plain, json or trace")),
+            other => Err(format!("no lines {other:?}: plain, varied, json or trace")),
         }
     }
 }
@@ -78,8 +135,10 @@ pub(crate) struct Frames {
     /// What comes before the length of packed entries.
     head: Vec<u8>,
     first: Entry,
-    /// The lines after the first of a trace.
-    rest: Option<Entry>,
+    /// The entries after it, before it comes again.
+    rest: Vec<Entry>,
+    /// Lines that have one number together.
+    lines_of_number: u64,
 }
 
 /// The bytes of an entry, and where in them its time and its number stand.
@@ -95,25 +154,33 @@ impl Frames {
     #[must_use]
     pub(crate) fn new(mode: Mode, id: &str, line_bytes: usize, lines: Lines) -> Self {
         let numbered = format!("id={id} seq={NUMBER} ");
-        let (first, rest) = match lines {
-            Lines::Plain => (filled(&format!("INFO {numbered}"), "", line_bytes), None),
+        let texts = match lines {
+            Lines::Plain => vec![filled(&format!("INFO {numbered}"), "", line_bytes)],
+            Lines::Varied => {
+                let mut chance = Rng::with_seed(VARIED_SEED);
+                (0..VARIED_LINES).map(|_| varied(&numbered, line_bytes, &mut chance)).collect()
+            }
             Lines::Json => {
                 let fields =
                     r#"{"level":"info","status":200,"path":"/api/v1/orders","msg":"order "#;
-                (filled(&format!("{fields}{numbered}"), "\"}", line_bytes), None)
+                vec![filled(&format!("{fields}{numbered}"), "\"}", line_bytes)]
             }
             Lines::Trace => {
                 let first = format!("ERROR {numbered}java.lang.IllegalStateException: no order ");
                 let frame = "\tat com.example.orders.Checkout.pay(Checkout.java:112) ";
-                (filled(&first, "", line_bytes), Some(filled(frame, "", line_bytes)))
+                let rest = (1..TRACE_LINES).map(|_| filled(frame, "", line_bytes));
+                std::iter::once(filled(&first, "", line_bytes)).chain(rest).collect()
             }
         };
         let mut head = Vec::new();
         let mut writer = Writer::new(&mut head);
         writer.array_header(if mode == Mode::Message { 4 } else { 3 });
         writer.str(TAG.as_bytes());
-        let entry = |line: &String| Entry::new(mode, line);
-        Self { mode, head, first: entry(&first), rest: rest.as_ref().map(entry) }
+        let mut entries = texts.iter().map(|line| Entry::new(mode, line));
+        let first = entries.next().unwrap_or_else(|| Entry::new(mode, ""));
+        let rest = entries.collect();
+        let lines_of_number = if lines == Lines::Trace { TRACE_LINES } else { 1 };
+        Self { mode, head, first, rest, lines_of_number }
     }
 
     /// Appends the frame that holds the events from `first` on, at most `events_max`, and returns
@@ -143,15 +210,15 @@ impl Frames {
             }
         }
         for number in numbers {
-            let lines = if self.rest.is_some() { TRACE_LINES } else { 1 };
-            self.entry(number).append(number / lines, since_1970, out);
+            self.entry(number).append(number / self.lines_of_number, since_1970, out);
         }
         out.push(0x80);
         events
     }
 
     fn entry(&self, number: u64) -> &Entry {
-        let rest = self.rest.as_ref().filter(|_| !number.is_multiple_of(TRACE_LINES));
+        let at = number % (self.rest.len() as u64 + 1);
+        let rest = at.checked_sub(1).and_then(|at| self.rest.get(usize::try_from(at).ok()?));
         rest.unwrap_or(&self.first)
     }
 }
@@ -193,6 +260,44 @@ impl Entry {
         }
         put(out, at + number_at, &digits);
     }
+}
+
+/// A line as web servers, services and workers write them: words come again, ids, addresses, times
+/// and amounts do not. Among the lines of a batch none is twice: gzip looks back 32 KiB, some 50 lines.
+fn varied(numbered: &str, line_bytes: usize, chance: &mut Rng) -> String {
+    let word = |chance: &mut Rng| chance.choice(WORDS).unwrap_or_default();
+    let (noun, verb) = (word(chance), word(chance));
+    let address = format!("10.{}.{}.{}", chance.u8(..), chance.u8(..), chance.u8(..));
+    let id = chance.u64(..);
+    let (millis, bytes, user) = (chance.u32(..3_000), chance.u32(..90_000), chance.u32(..100_000));
+    let mut line = match chance.u8(..4) {
+        0 => format!(
+            "web {numbered}{address} - - \"GET /api/v1/{noun}s/{user}/{verb}?page={} HTTP/1.1\" {} \
+             {bytes} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\" ",
+            chance.u8(..50),
+            chance.choice([200, 200, 200, 201, 304, 404, 500]).unwrap_or_default(),
+        ),
+        1 => format!(
+            "INFO {numbered}request_id={id:016x} method=POST path=/api/v1/{noun}s status=200 \
+             duration_ms={millis} bytes={bytes} client={address} user={user} "
+        ),
+        2 => format!(
+            "DEBUG {numbered}[worker-{}] com.example.shop.{noun}.{verb}.Service - {noun} {user} \
+             took {millis} ms ",
+            chance.u8(..16),
+        ),
+        _ => format!(
+            "WARN {numbered}trace={:032x} span={id:016x} slow {noun}: {millis} ms for {verb} ",
+            chance.u128(..),
+        ),
+    };
+    while line.len() < line_bytes {
+        line.push_str(word(chance));
+        line.push(' ');
+    }
+    // Not within the number, which stands in front.
+    line.truncate(line_bytes.max("DEBUG ".len() + numbered.len()));
+    line
 }
 
 /// A line of that length, at least of what it begins and ends with.
