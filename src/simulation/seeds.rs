@@ -4,7 +4,9 @@
 //! `FIRELANE_SEED_FIRST=<n>` on.
 
 use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::run::run;
 use super::scenario::Scenario;
@@ -15,6 +17,10 @@ const FAILURES_MAX: usize = 5;
 const THREADS_MAX: usize = 8;
 /// Seeds between two lines that say how far it is.
 const TELL_EVERY: u64 = 50_000;
+/// How often it is looked at which seeds run, and how many looks a seed may take: the longest takes
+/// few seconds, so one that is still there after a minute spins.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOKS_MAX: u32 = 60;
 
 /// A seed that broke a promise.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ struct Progress {
     checks: u64,
     lines: u64,
     failures: Vec<Failure>,
+    /// The seeds that run now.
+    running: Vec<u64>,
 }
 
 /// Runs the seeds that the environment asks for, or else so many; those that failed.
@@ -52,9 +60,17 @@ pub(super) fn hold(seeds: u64) -> Vec<Failure> {
     let progress = Mutex::new(Progress { next: first, end, ..Progress::default() });
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     std::thread::scope(|scope| {
+        let (working, all_done) = channel::<()>();
         for _ in 0..threads {
-            scope.spawn(|| work(&progress));
+            let working = working.clone();
+            let progress = &progress;
+            scope.spawn(move || {
+                work(progress);
+                drop(working);
+            });
         }
+        drop(working);
+        watch(&progress, &all_done);
     });
     let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
@@ -67,6 +83,22 @@ pub(super) fn hold(seeds: u64) -> Vec<Failure> {
     progress.failures
 }
 
+/// Ends the process with the seed that does not come to its end, in whose thread nothing can.
+#[expect(clippy::disallowed_methods, reason = "the thread of a seed that spins cannot be ended")]
+fn watch(progress: &Mutex<Progress>, all_done: &Receiver<()>) {
+    let mut looks: Vec<(u64, u32)> = Vec::new();
+    while all_done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        let running = progress.lock().unwrap_or_else(PoisonError::into_inner).running.clone();
+        let before =
+            |seed| looks.iter().find(|(one, _)| *one == seed).map_or(0, |(_, looks)| *looks);
+        looks = running.into_iter().map(|seed| (seed, before(seed) + 1)).collect();
+        if let Some((seed, _)) = looks.iter().find(|(_, looks)| *looks > LOOKS_MAX) {
+            println!("FIRELANE_SEED={seed}: does not come to its end");
+            std::process::exit(1);
+        }
+    }
+}
+
 fn work(progress: &Mutex<Progress>) {
     let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
@@ -75,11 +107,14 @@ fn work(progress: &Mutex<Progress>) {
             if progress.next == progress.end || progress.failures.len() >= FAILURES_MAX {
                 return;
             }
+            let seed = progress.next;
             progress.next += 1;
-            progress.next - 1
+            progress.running.push(seed);
+            seed
         };
         let ran = run(seed, false);
         let mut progress = lock();
+        progress.running.retain(|one| *one != seed);
         progress.checks += ran.checks;
         progress.lines += ran.lines as u64;
         if let Some(what) = ran.violation {
