@@ -185,13 +185,16 @@ class Sender(threading.Thread):
         self.unacked[chunk.number] = chunk
         began = time.monotonic()
         rest = memoryview(chunk.frame)
-        while rest:
-            _, writable, _ = select.select([], [self.socket], [], LOOK_SECONDS)
-            if writable:
-                rest = rest[self.socket.send(rest, socket.MSG_DONTWAIT) :]
-            elif self.is_ended.is_set():
-                return
-        self.longest_write_seconds = max(self.longest_write_seconds, time.monotonic() - began)
+        try:
+            while rest:
+                _, writable, _ = select.select([], [self.socket], [], LOOK_SECONDS)
+                if writable:
+                    rest = rest[self.socket.send(rest, socket.MSG_DONTWAIT) :]
+                elif self.is_ended.is_set():
+                    return
+        finally:
+            # Also of a write that does not come to its end.
+            self.longest_write_seconds = max(self.longest_write_seconds, time.monotonic() - began)
         self.connections[-1].chunks.append(chunk)
         if not self.plan.has_acks:
             del self.unacked[chunk.number]

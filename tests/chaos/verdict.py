@@ -16,6 +16,11 @@ ANSWER_SECONDS = 0.15
 STORE_SECONDS = 0.75
 # Most bytes of a block on disk: damage to one byte may cost a whole one.
 BLOCK_BYTES_MAX = 262_144
+# What the router says of a disk that has no room for what is left at the end.
+DISK_FULL = re.compile(r"\d+ of \d+ bytes are used; the rest is left")
+# While the disk has room nobody is held up for longer in one write: the Fargate log shim gives up on a write after
+# this time. Generous, as the machine may do something else as well.
+WRITE_SECONDS_MAX = 5
 LINE = re.compile(r" id=(\w+) seq=(\d+)")
 
 
@@ -66,6 +71,8 @@ def judge(scenario, seen):
         of_sender = arrivals[sender.plan.name]
         problems += judge_sender(scenario, seen, sender, of_sender)
         doubles += sum(len(copies) - 1 for copies in of_sender.copies.values())
+    problems += judge_left(scenario, seen, arrivals)
+    problems += judge_writes(scenario, seen)
     problems += judge_ambiguous(seen, arrivals)
     for number, session in enumerate(seen.sessions):
         is_last = number == len(seen.sessions) - 1
@@ -145,8 +152,6 @@ def judge_sender(scenario, seen, sender, arrivals):
     if missing and not is_allowed_for(scenario, seen, missing, plan):
         kind = "acknowledged" if plan.has_acks else "written"
         problems.append(f"{name}: {len(missing)} records {kind} and lost, from {missing[0]} to {missing[-1]}")
-    if scenario.has_small_disk and not scenario.is_killed and not plan.has_acks:
-        problems += holes(sender, arrivals)
     # What was damaged on disk before it was acknowledged comes again from its sender, behind what was not damaged.
     if arrivals.inversions and not any(session.damaged for session in seen.sessions):
         number, highest = arrivals.inversions[0]
@@ -174,16 +179,53 @@ def is_allowed_for(scenario, seen, missing, plan):
     return told and len(missing) * plan.line_bytes <= scenario.cut_bytes + len(damaged) * BLOCK_BYTES_MAX
 
 
-def holes(sender, arrivals):
-    """A router without room stops reading: of each connection a beginning arrives, and nothing behind a gap."""
+def judge_left(scenario, seen, arrivals):
+    """Where the disk is full a router stops reading, so that of each connection a beginning arrives. What is missing of
+    it is what closing lines admit as left, and no more: each is of a router that ended with the status for it and said
+    that its disk was full."""
+    if not scenario.has_small_disk or scenario.is_killed:
+        return []
+    gaps = [gap for sender in seen.senders for gap in holes(scenario, sender, arrivals[sender.plan.name])]
+    admitted = sum(session.closing["left"] for session in seen.sessions if has_left(session))
+    missing = sum(count for _, count, _, _ in gaps)
+    if missing <= admitted:
+        return []
+    found = "; ".join(f"{name}: {first} is missing, but {behind} came in behind it" for name, _, first, behind in gaps[:3])
+    return [f"{missing} records are missing of what was read, {admitted} were left for want of room: {found}"]
+
+
+def has_left(session):
+    """Whether a router left something because it could not do otherwise, and said so."""
+    return session.status == EXIT_LEFT and session.closing.get("left", 0) > 0 and bool(DISK_FULL.search(session.log))
+
+
+def holes(scenario, sender, arrivals):
+    """Of each connection with a gap, what was read and did not arrive: the sender, how many, the first, and one behind
+    it that arrived, or was acknowledged."""
+    is_durable = scenario.durable[sender.plan.transport == "tcp"]
+    if sender.plan.has_acks and is_durable:
+        # These are all there, or lost: see `must_arrive`.
+        return
     for connection in sender.connections:
         numbers = [one for chunk in connection.chunks for one in range(chunk.first, chunk.after)]
         numbers = [one for one in numbers if not sender.plan.is_ancient(one)]
-        gap = next((at for at, one in enumerate(numbers) if one not in arrivals.copies), len(numbers))
-        behind = [one for one in numbers[gap:] if one in arrivals.copies]
-        if behind:
-            return [f"{sender.plan.name}: {numbers[gap]} is missing, but {behind[0]} behind it arrived"]
-    return []
+        is_read = [one in arrivals.copies or one in sender.acked for one in numbers]
+        last = max((at for at, read in enumerate(is_read) if read), default=-1)
+        gone = [one for one in numbers[: last + 1] if one not in arrivals.copies]
+        if gone:
+            yield sender.plan.name, len(gone), gone[0], numbers[last]
+
+
+def judge_writes(scenario, seen):
+    """While the disk has room nobody is held up: what is more than memory holds goes there."""
+    if scenario.has_small_disk:
+        return []
+    return [
+        f"{sender.plan.name}: held up for {sender.longest_write_seconds:.1f} s in one write although the disk had room,"
+        f" at most {WRITE_SECONDS_MAX} s"
+        for sender in seen.senders
+        if sender.longest_write_seconds > WRITE_SECONDS_MAX
+    ]
 
 
 def resets(seen, sender):
@@ -220,9 +262,9 @@ def judge_session(scenario, session, is_damaged, is_last):
     if session.how.startswith("kill"):
         return []
     problems, line = [], collections.Counter(session.closing)
-    # Where the disk is full, a deadline leaves what has no place; those who asked for acks send it again.
-    may_leave = scenario.has_small_disk and not is_last
-    if session.status != 0 and not (session.status == EXIT_LEFT and line["left"] and may_leave):
+    # Where the disk is full, a deadline leaves what has no place.
+    may_leave = scenario.has_small_disk and not is_last and has_left(session)
+    if session.status != 0 and not may_leave:
         problems.append(f"exit status {session.status}, expected 0")
     if session.stop_seconds > scenario.grace + 1:
         problems.append(f"stopped after {session.stop_seconds:.1f} s, Grace is {scenario.grace}")

@@ -15,7 +15,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from course import Seen, Session  # noqa: E402
 from scenario import draw  # noqa: E402
 from sender import Chunk, Plan, Sender, Written  # noqa: E402
-from verdict import judge  # noqa: E402
+from verdict import WRITE_SECONDS_MAX, judge  # noqa: E402
 
 BEGAN = 1_000.0
 ASKED = 1_010.0
@@ -37,19 +37,33 @@ def put(at, events, answer="sent", delay_ms=0):
     return {"at_ms": int(at * 1000), "events": events, "answer": answer, "delay_ms": delay_ms}
 
 
-def run(numbers=range(RECORDS), puts=None, sender=None, line=None, session=None, scenario=None):
-    """The problems of a run in which these numbers arrived."""
+SMALL_DISK = {"has_small_disk": True}
+FULL = "[error] cloudwatch_logs.0: 1794300 of 2000000 bytes are used; the rest is left"
+
+
+def run_left(numbers=(0, 1, 4, 5), delivered=4, sender=None, session=None, scenario=None):
+    """The problems of a run in which a router left 2 records, as its disk was full, and another came after it."""
+    line = {"received": delivered + 2, "delivered": delivered, "dropped": 0, "left": 2}
+    ended = {"status": 2, "log": FULL, **(session or {})}
+    scenario = {**SMALL_DISK, **(scenario or {})}
+    return run(numbers, sender=sender, line=line, session=ended, scenario=scenario, has_next=True)
+
+
+def run(numbers=range(RECORDS), puts=None, sender=None, line=None, session=None, scenario=None, has_next=False):
+    """The problems of a run in which these numbers arrived, of one router or, `has_next`, of two."""
     sender = sender or made()
     numbers = list(numbers)
     puts = puts or [put(BEGAN + 1, len(numbers))]
     line = line or {"received": RECORDS, "delivered": RECORDS, "dropped": 0, "left": 0, "lost": 0}
     ended = Session(BEGAN, ENDED, "term", 0, 0.1, line, ASKED, 0, "")
     ended = dataclasses.replace(ended, **(session or {}))
+    empty = {"received": 0, "delivered": 0, "dropped": 0, "left": 0}
+    following = [Session(ENDED, ENDED + 1, "term", 0, 0.1, empty, ENDED + 0.9, 0, "")] if has_next else []
     events = [[0, f"line id=s0 seq={number:09} x"] for number in numbers]
     account = {"events": len(events), "violations": {}, "unnumbered": 0}
     plain = dataclasses.replace(draw(0), ends=(), has_small_disk=False, grace=5)
     scenario = dataclasses.replace(plain, **(scenario or {}))
-    return judge(scenario, Seen([ended], [sender], {"of-s0": (events, puts)}, account, [], True, 1.0)).problems
+    return judge(scenario, Seen([ended, *following], [sender], {"of-s0": (events, puts)}, account, [], True, 1.0)).problems
 
 
 class Verdicts(unittest.TestCase):
@@ -118,9 +132,48 @@ class Verdicts(unittest.TestCase):
 
     def test_behind_a_gap_nothing_of_a_connection_may_arrive(self):
         line = {"received": 4, "delivered": 4, "dropped": 0, "left": 0}
-        small = {"has_small_disk": True}
-        self.assertEqual(run(range(4), line=line, scenario=small), [])
-        self.one(run([0, 1, 4, 5], line=line, scenario=small), "2 is missing, but 4 behind it arrived")
+        self.assertEqual(run(range(4), line=line, scenario=SMALL_DISK), [])
+        self.one(run([0, 1, 4, 5], line=line, scenario=SMALL_DISK), "2 records are missing", "0 were left", "5 came in")
+
+    def test_what_a_full_disk_left_may_be_missing_if_the_router_says_so_and_how(self):
+        self.assertEqual(run_left(), [])
+        # The others of a connection are the end of it, which was never read.
+        self.assertEqual(run_left(numbers=[0, 1, 4], delivered=3), [])
+
+    def test_more_than_was_left_may_not_be_missing(self):
+        self.one(run_left(numbers=[0, 5], delivered=2), "4 records are missing", "2 were left")
+
+    def test_nothing_may_be_left_where_the_disk_has_room(self):
+        for scenario in ({}, {"has_small_disk": False}):
+            problems = run_left(**({"scenario": scenario} if scenario else {"session": {"log": ""}}))
+            self.one(problems, "exit status 2, expected 0")
+            self.one(problems, "not everything has a good end")
+        self.one(run_left(session={"log": ""}), "2 records are missing", "0 were left")
+        self.one(run_left(scenario={"has_small_disk": False}), "2 records written and lost")
+
+    def test_what_is_left_without_its_status_is_not_admitted(self):
+        problems = run_left(session={"status": 0})
+        self.one(problems, "2 records are missing", "0 were left")
+        self.one(problems, "not everything has a good end")
+
+    def test_the_last_router_leaves_nothing(self):
+        line = {"received": 6, "delivered": 4, "dropped": 0, "left": 2}
+        problems = run([0, 1, 4, 5], line=line, session={"status": 2, "log": FULL}, scenario=SMALL_DISK)
+        self.one(problems, "exit status 2, expected 0")
+
+    def test_what_was_acknowledged_of_an_input_in_memory_may_be_left_and_of_one_on_disk_not(self):
+        for durable, problem in (((False, False), ""), ((True, True), "2 records acknowledged and lost")):
+            sender = made(dataclasses.replace(PLAN, has_acks=True))
+            sender.acked = set(range(RECORDS))
+            problems = run_left(numbers=[0, 1, 2, 3], sender=sender, scenario={"durable": durable})
+            self.assertEqual(problems, [f"s0: {problem}, from 4 to 5"] if problem else [])
+
+    def test_nobody_is_held_up_for_longer_than_a_shim_waits_while_the_disk_has_room(self):
+        for seconds, is_wrong in ((WRITE_SECONDS_MAX, False), (WRITE_SECONDS_MAX + 0.1, True)):
+            sender = made()
+            sender.longest_write_seconds = seconds
+            self.assertEqual(any("held up for 5.1 s" in one for one in run(sender=sender)), is_wrong)
+            self.assertEqual(run(sender=sender, scenario=SMALL_DISK), [])
 
     def test_a_seed_always_draws_the_same(self):
         kinds = collections.Counter()
