@@ -1,7 +1,7 @@
 //! Many seeds, on as many threads as there are processors; or one, with all that happens.
 //!
 //! `FIRELANE_SEED=<n>` runs one seed and prints it, `FIRELANE_SEEDS=<n>` runs that many, from
-//! `FIRELANE_SEED_FIRST=<n>` on.
+//! `FIRELANE_SEED_FIRST=<n>` on; no more are begun after `FIRELANE_FAILURES=<n>` of them failed.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::run::run;
 use super::scenario::Scenario;
 
-/// Failures after which no more seeds are begun.
-const FAILURES_MAX: usize = 5;
+/// Failures after which no more seeds are begun, unless `FIRELANE_FAILURES` says another number.
+const FAILURES_MAX: u64 = 5;
 /// Threads of a run.
 const THREADS_MAX: usize = 8;
 /// Seeds between two lines that say how far it is.
@@ -44,6 +44,7 @@ struct Progress {
     checks: u64,
     lines: u64,
     failures: Vec<Failure>,
+    failures_max: u64,
     /// The seeds that run now.
     running: Vec<u64>,
 }
@@ -57,7 +58,9 @@ pub(super) fn hold(seeds: u64) -> Vec<Failure> {
     }
     let first = number("FIRELANE_SEED_FIRST").unwrap_or(0);
     let end = first + number("FIRELANE_SEEDS").unwrap_or(seeds);
-    let progress = Mutex::new(Progress { next: first, end, ..Progress::default() });
+    let failures_max = number("FIRELANE_FAILURES").unwrap_or(FAILURES_MAX);
+    let progress = Progress { next: first, end, failures_max, ..Progress::default() };
+    let progress = Mutex::new(progress);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     std::thread::scope(|scope| {
         let (working, all_done) = channel::<()>();
@@ -104,7 +107,8 @@ fn work(progress: &Mutex<Progress>) {
     loop {
         let seed = {
             let mut progress = lock();
-            if progress.next == progress.end || progress.failures.len() >= FAILURES_MAX {
+            let is_failed = progress.failures.len() as u64 >= progress.failures_max;
+            if progress.next == progress.end || is_failed {
                 return;
             }
             let seed = progress.next;
