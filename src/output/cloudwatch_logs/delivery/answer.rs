@@ -71,10 +71,17 @@ impl Delivery {
             | Class::Clock
             | Class::AlreadyExists => stream.backoff.fail(&mut self.chance),
         };
+        let most = if self.is_stopping { BACKOFF_STOPPING_MAX } else { Duration::MAX };
+        let due = now.checked_add(wait.min(most)).unwrap_or(now);
         if pieces.is_empty() {
             // They are tried again later; while the process stops, nobody waits for it.
             self.markers.not_told(&target, told, wait, now);
-            return self.rest(&target, now);
+            self.rest(&target, now);
+            // Records of another day cannot go with them: these are due no sooner than after any failure.
+            if self.streams.contains_key(&target) {
+                self.schedule(&target, due);
+            }
+            return;
         }
         let failures = stream.backoff.failures();
         self.markers.note(&target, told, now);
@@ -96,8 +103,6 @@ impl Delivery {
         if let Some(line) = self.incident.goes_on(&target, error, kept, now) {
             tracing::warn!("{line}");
         }
-        let most = if self.is_stopping { BACKOFF_STOPPING_MAX } else { Duration::MAX };
-        let due = now.checked_add(wait.min(most)).unwrap_or(now);
         self.schedule(&target, due);
         if gives_up(limit, failures, !shortage.is_none()) {
             // Not this one in any case: who holds most of the room may be another.

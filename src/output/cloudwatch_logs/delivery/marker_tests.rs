@@ -99,6 +99,28 @@ fn a_marker_that_cannot_be_sent_is_kept_and_makes_no_other() {
 }
 
 #[test]
+fn records_behind_a_marker_that_failed_alone_wait_as_after_any_failure() {
+    let mut bench = marked(RetryLimit::NoRetries, None);
+    // A marker of now cannot go with records of the day before yesterday.
+    bench.delivery.time_is(EventTime::from_parts(1_700_000_000 + 48 * 3_600, 0));
+    bench.push(0, 0, 1);
+    let batch = bench.batch();
+    bench.fail(batch, Class::Transient, false);
+    bench.push(0, 1, 1);
+    let batch = bench.batch();
+    assert_eq!((events(&batch).len(), batch.records()), (1, 0));
+    bench.fail(batch, Class::Transient, false);
+    assert!(bench.delivery.next_batch(bench.now).is_none(), "not at once");
+    assert!(bench.delivery.wake_at() > Some(bench.now));
+    for records in [0, 1] {
+        let batch = bench.batch();
+        assert_eq!(batch.records(), records);
+        bench.accept(batch);
+    }
+    assert!(bench.delivery.is_empty());
+}
+
+#[test]
 fn a_marker_that_is_refused_for_good_is_forgotten() {
     let mut bench = marked(RetryLimit::NoRetries, None);
     bench.push(0, 0, 3);
