@@ -225,10 +225,11 @@ impl Store {
     fn push(&self, chunk: Chunk, lane: u64, state: &mut State) {
         let is_next = !state.would_overtake(lane) && !state.waiting.holds(lane);
         // What others have used up is left to readers.
-        if is_next && !self.budget.is_crowded() {
-            if let Fit::Room(held) = self.fit(&chunk, lane, state) {
-                return self.pass(chunk, lane, held, state);
-            }
+        if is_next
+            && !self.budget.is_crowded()
+            && let Fit::Room(held) = self.fit(&chunk, lane, state)
+        {
+            return self.pass(chunk, lane, held, state);
         }
         let may_wait = chunk.storage == Storage::Memory && !state.is_behind();
         if may_wait && (state.is_watched || self.orders.give(Order::Watch).is_ok()) {

@@ -4,10 +4,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -46,6 +49,9 @@ struct State {
     /// When it was closed.
     closed_at: Option<Instant>,
     is_closed: bool,
+    /// Who polls for bytes, and for room.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 /// A connection whose queues hold so many bytes.
@@ -90,7 +96,9 @@ impl Channel {
         let mut state = self.lock();
         state.is_closed = true;
         state.closed_at.get_or_insert_with(Instant::now);
+        let wakers = [state.reader.take(), state.writer.take()];
         drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
         self.filled.notify_one();
         self.emptied.notify_one();
     }
@@ -117,7 +125,9 @@ impl Channel {
         let count = state.bytes.len().min(bytes_max);
         state.taken += count as u64;
         let bytes = state.bytes.drain(..count).collect();
+        let writer = state.writer.take();
         drop(state);
+        writer.into_iter().for_each(Waker::wake);
         self.emptied.notify_one();
         Some(bytes)
     }
@@ -125,25 +135,72 @@ impl Channel {
     /// Puts all of it in, as room comes.
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let count = {
-                let mut state = self.lock();
-                if state.is_closed {
-                    return Err(io::ErrorKind::BrokenPipe.into());
-                }
-                let count = bytes.len().min(self.capacity - state.bytes.len());
-                state.bytes.extend(&bytes[..count]);
-                state.put += count as u64;
-                state.put_at = Some(Instant::now());
-                count
-            };
+            let count = self.put_some(bytes, None)?;
             if count == 0 {
                 self.emptied.notified().await;
             } else {
                 bytes = &bytes[count..];
-                self.filled.notify_one();
             }
         }
         Ok(())
+    }
+
+    /// Puts in what there is room for; where there is none, who asks is woken when there is.
+    fn put_some(&self, bytes: &[u8], asks: Option<&Context<'_>>) -> io::Result<usize> {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let count = bytes.len().min(self.capacity - state.bytes.len());
+        if count == 0 {
+            state.writer = asks.map(|context| context.waker().clone());
+            return Ok(0);
+        }
+        state.bytes.extend(&bytes[..count]);
+        state.put += count as u64;
+        state.put_at = Some(Instant::now());
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        self.filled.notify_one();
+        Ok(count)
+    }
+}
+
+impl AsyncRead for MemorySocket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(bytes) = self.from_peer.take(buffer.remaining()) else {
+            self.from_peer.lock().reader = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        buffer.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for MemorySocket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.to_peer.put_some(bytes, Some(context)) {
+            Ok(0) if !bytes.is_empty() => Poll::Pending,
+            written => Poll::Ready(written),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.to_peer.close();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -157,10 +214,6 @@ impl MemorySocket {
         let bytes = self.from_peer.take(bytes_max).ok_or(io::ErrorKind::WouldBlock)?;
         buffer.extend_from_slice(&bytes);
         Ok(bytes.len())
-    }
-
-    pub(super) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        self.to_peer.write_all(bytes).await
     }
 }
 

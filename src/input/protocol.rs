@@ -67,8 +67,7 @@ async fn requests(
         Socket::Tls(socket) => {
             serve(socket.into_stream(), peer, settings, intake, counters).await;
         }
-        // Simulated peers speak Forward.
         #[cfg(test)]
-        Socket::Memory(_) => {}
+        Socket::Memory(socket) => serve(socket, peer, settings, intake, counters).await,
     }
 }

@@ -72,7 +72,7 @@ impl Drop for Wait<'_> {
 mod tests {
     use super::*;
 
-    const TIME: Duration = Duration::from_millis(25);
+    const TIME: Duration = Duration::from_millis(24);
 
     #[tokio::test(start_paused = true)]
     async fn it_is_told_when_one_has_waited_for_the_time_and_no_sooner() {

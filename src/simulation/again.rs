@@ -12,6 +12,8 @@ use super::books::{Books, Kind, OutputBook, Shared};
 use super::check::check;
 use super::parts::{Disks, Parts};
 use super::run::{finish, run_to_its_end, turns};
+use super::scenario::STORE_AMPLE_BYTES;
+use super::store_plan::CrashTime;
 use super::{panics, service};
 use crate::clock;
 use crate::ledger::Reason;
@@ -27,6 +29,10 @@ const GRACE: Duration = Duration::from_secs(500);
 pub(super) struct Before {
     /// How it crashed, if it did.
     pub(super) crash: Option<Crash>,
+    /// When it was over.
+    pub(super) ended: Duration,
+    /// Whether the disk has noted all that had its outcome before that.
+    pub(super) keeps_notes: bool,
     /// Of each output.
     pub(super) outputs: Vec<Left>,
     /// Records that were left before they came to an output.
@@ -37,6 +43,8 @@ pub(super) struct Before {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
     pub(super) in_doubt: u64,
+    /// Lines that come again though nothing is wrong with the disk.
+    pub(super) unsure: u64,
     stored: u64,
     stopped: u64,
     given_up: u64,
@@ -44,17 +52,29 @@ pub(super) struct Left {
 
 impl Before {
     fn of(books: &Books, crash: Option<Crash>) -> Self {
-        let outputs = books.telemetry.outputs.iter().map(|output| {
+        let keeps_notes = books.scenario.store.as_ref().is_some_and(|store| {
+            let (is_well, is_ample) =
+                (store.faults.is_empty(), store.bytes_max == STORE_AMPLE_BYTES);
+            is_well
+                && match crash {
+                    None => true,
+                    Some(Crash::Within(_)) => is_ample,
+                    Some(Crash::Unsynced) => is_ample && store.syncs,
+                }
+        });
+        let outputs = books.telemetry.outputs.iter().enumerate().map(|(at, output)| {
             let balance = output.account.balance();
             Left {
                 in_doubt: output.ambiguous_records.get(),
+                unsure: crash.map_or(0, |_| books.unsure(at)),
                 stored: balance.stored,
                 stopped: balance.dropped_for(Reason::Stopped),
                 given_up: balance.dropped_for(Reason::RetriesExhausted),
             }
         });
         let stopped = books.telemetry.intake.balance().dropped_for(Reason::Stopped);
-        Self { crash, outputs: outputs.collect(), stopped }
+        let outputs = outputs.collect();
+        Self { crash, ended: books.now(), keeps_notes, outputs, stopped }
     }
 }
 
@@ -70,14 +90,14 @@ pub(super) async fn live(
         (books.trace.start(), books.scenario.store.clone())
     };
     let crash = store.as_ref().and_then(|store| store.crash);
+    let crashes = Arc::clone(&books.lock().crashes);
     let crashing = async {
-        match crash {
-            Some((at, crash)) => {
-                sleep_until(start + at).await;
-                crash
-            }
-            None => std::future::pending().await,
+        let Some((time, crash)) = crash else { return std::future::pending().await };
+        match time {
+            CrashTime::At(at) => sleep_until(start + at).await,
+            CrashTime::AfterAcks(_) => crashes.notified().await,
         }
+        crash
     };
     let crashed = tokio::select! {
         biased;
@@ -91,11 +111,12 @@ pub(super) async fn live(
         None => disks.iter().map(Disks::healed).collect(),
         Some(crash) => disks.iter().map(|disks| disks.crashed(crash)).collect(),
     };
+    let before = Before::of(&books.lock(), crashed);
     if crashed.is_some() {
         end_at_once(books, running, keepers).await;
     }
     if store.is_some_and(|store| store.survives) && books.lock().violation.is_none() {
-        again(books, crashed, &found).await;
+        again(books, before, &found).await;
     }
 }
 
@@ -117,19 +138,20 @@ async fn end_at_once(books: &Shared, running: JoinHandle<bool>, keepers: Vec<Joi
 }
 
 /// Starts a router with what is on disk, which it delivers.
-async fn again(books: &Shared, crash: Option<Crash>, disks: &[Disks]) {
+async fn again(books: &Shared, before: Before, disks: &[Disks]) {
     let (scenario, well_at) = {
         let books = books.lock();
         (Arc::clone(&books.scenario), books.trace.start() + books.scenario.service.until)
     };
     sleep_until(well_at).await;
-    let Parts { pipeline, telemetry, calls, keepers: _keepers, .. } = Parts::new(&scenario, disks);
+    let Parts { pipeline, telemetry, memories, calls, .. } = Parts::new(&scenario, disks);
     let (stop, stopping) = stop_channel();
     {
         let mut books = books.lock();
         books.trace.say(format_args!("again"));
-        books.before = Some(Before::of(&books, crash));
-        books.telemetry = telemetry;
+        books.before = Some(before);
+        (books.telemetry, books.memories) = (telemetry, memories);
+        books.outputs.iter_mut().for_each(|output| output.told.clear());
         books.is_down = false;
     }
     for (at, called) in calls.into_iter().enumerate() {
@@ -185,19 +207,16 @@ fn broken(books: &Books) -> Option<String> {
 /// Lines without an answer that must have one: all that were received, or after a crash those whose
 /// acks said that they were on disk.
 fn missing(books: &Books, book: &OutputBook, before: &Before) -> u64 {
-    let store = books.scenario.store.as_ref();
-    let is_promised = match before.crash {
-        None => true,
-        Some(Crash::Within(_)) => store.is_some_and(|store| store.is_durable),
-        Some(Crash::Unsynced) => store.is_some_and(|store| store.is_durable && store.syncs),
-    };
-    if !is_promised {
-        return 0;
-    }
-    let frames = books.peers.iter().flat_map(|peer| {
-        let acked = peer.ack_frames.iter().take(peer.acked);
+    let syncs = books.scenario.store.as_ref().is_some_and(|store| store.syncs);
+    let frames = books.peers.iter().zip(&books.scenario.peers).flat_map(|(peer, plan)| {
+        let is_durable = books.scenario.inputs[plan.input].is_durable;
+        let is_kept =
+            |frame: &&usize| !peer.refused.contains(frame) && !peer.unknown.contains(frame);
+        let acked = peer.ack_frames.iter().take(peer.acked).filter(is_kept);
         let frames: Vec<_> = match before.crash {
-            None => peer.frames.iter().take(peer.whole).collect(),
+            None => peer.kept(true).collect(),
+            Some(Crash::Unsynced) if !syncs => Vec::new(),
+            Some(_) if !is_durable => Vec::new(),
             Some(_) => acked.filter_map(|frame| peer.frames.get(*frame)).collect(),
         };
         frames

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::books::{Books, Ending, Kind};
 use super::peers::TEXT_BYTES_MIN;
 use super::scenario::{BUDGET_AMPLE_BYTES, End, OutputPlan, STORE_AMPLE_BYTES};
+use super::told::{mistold, must_all_be_told};
 use crate::input::RESERVE_BYTES;
 use crate::ledger::{Account, Balance, Reason};
 use crate::option::RetryLimit;
@@ -55,7 +56,7 @@ fn broken(books: &Books) -> Option<String> {
     }
     let early = books.peers.iter().position(|peer| {
         let last = peer.acked.checked_sub(1).and_then(|last| peer.ack_frames.get(last));
-        last.is_some_and(|frame| *frame >= peer.whole)
+        !peer.is_http && last.is_some_and(|frame| *frame >= peer.whole)
     });
     if let Some(peer) = early {
         return Some(format!("peer {peer} has an ack of a frame that was not read"));
@@ -63,6 +64,9 @@ fn broken(books: &Books) -> Option<String> {
     let used = telemetry.budget.used_bytes();
     if used > telemetry.budget.bytes_max() {
         return Some(format!("{used} bytes of the budget are used"));
+    }
+    if let Some(wrong) = mistold(books, false) {
+        return Some(wrong);
     }
     for (at, (output, book)) in telemetry.outputs.iter().zip(&books.outputs).enumerate() {
         let balance = output.account.balance();
@@ -75,9 +79,14 @@ fn broken(books: &Books) -> Option<String> {
             return Some(format!("{}: {ours} delivered, {theirs} answered so", output.name));
         }
         let before = books.before.as_ref();
-        let doubted =
-            output.ambiguous_records.get() + before.map_or(0, |before| before.outputs[at].in_doubt);
-        if book.doubles > doubted && !books.may_come_again() {
+        let of_before = before.map_or(0, |before| {
+            let left = &before.outputs[at];
+            // All that comes again comes from disk.
+            let unnoted = if before.keeps_notes { 0 } else { balance.replayed };
+            left.in_doubt + left.unsure + unnoted
+        });
+        let doubted = output.ambiguous_records.get() + of_before;
+        if book.doubles > doubted {
             let doubles = book.doubles;
             return Some(format!("{}: {doubles} came twice, {doubted} in doubt", output.name));
         }
@@ -86,7 +95,8 @@ fn broken(books: &Books) -> Option<String> {
     let is_ample = telemetry.budget.bytes_max() == BUDGET_AMPLE_BYTES;
     let held = telemetry.outputs.iter().map(|output| output.account.balance().held).max();
     let held = (intake.held + held.unwrap_or(0)).saturating_sub(books.empty);
-    let beside = if is_ample { 0 } else { RESERVE_BYTES };
+    let is_ample = is_ample && books.scenario.inputs.iter().all(|input| input.bytes_max.is_none());
+    let beside = if is_ample { 0 } else { RESERVE_BYTES * books.scenario.inputs.len() as u64 };
     // What lies on disk takes no memory.
     let is_stored = books.scenario.store.is_some();
     if !is_stored && used + beside < held * TEXT_BYTES_MIN as u64 {
@@ -129,9 +139,19 @@ fn broken_end(books: &Books, ended_at: Duration) -> Option<String> {
         let open: u64 = connections.sum();
         return Some(format!("{used} bytes are used at the end, {open} connections are open"));
     }
+    let parts = books.memories.iter().zip(&books.scenario.inputs);
+    let held = parts.map(|(part, plan)| plan.bytes_max.map_or(0, |_| part.held_bytes())).max();
+    if held.is_some_and(|held| held > 0) {
+        return Some(format!("{held:?} bytes of an input's part are held at the end"));
+    }
     let read: u64 = books.peers.iter().map(|peer| peer.received).sum();
-    if intake.received != read {
-        return Some(format!("{} records received at the end, {read} read", intake.received));
+    let least: u64 = books.peers.iter().map(|peer| peer.received_min()).sum();
+    if !(least..=read).contains(&intake.received) {
+        let received = intake.received;
+        return Some(format!("{received} records received at the end, {least} to {read} read"));
+    }
+    if let Some(wrong) = mistold(books, must_all_be_told(books, ended_at >= forced_at(books))) {
+        return Some(wrong);
     }
     if let Some(peer) = unread(books, ended_at) {
         return Some(format!("what peer {peer} had sent before was not read"));
@@ -172,7 +192,7 @@ fn reserve(books: &Books) -> Duration {
 fn late(books: &Books, ended_at: Duration) -> Option<String> {
     let (stop, since) = (&books.scenario.stop, books.stopped_at?);
     let took = ended_at - since;
-    let is_durable = books.scenario.store.as_ref().is_some_and(|store| store.is_durable);
+    let is_durable = books.scenario.is_durable();
     let acks = if is_durable { LAST_ACKS } else { Duration::ZERO };
     if took > stop.grace + DEADLINE_SLACK + acks {
         return Some(format!("stopping took {took:?} of {:?}", stop.grace));
@@ -182,7 +202,9 @@ fn late(books: &Books, ended_at: Duration) -> Option<String> {
         .iter()
         .all(|peer| peer.to_reader.as_ref().is_none_or(|channel| channel.is_closed()));
     // Acks that wait for the disk are tried also where nobody reads them any more.
-    let was_delivered = stop.at.is_none() && !is_durable;
+    // What there is to tell is told then.
+    let tells = books.scenario.outputs.iter().any(|output| output.has_markers);
+    let was_delivered = stop.at.is_none() && !is_durable && !tells;
     (is_idle && was_delivered && books.all_closed_at_stop && took > IDLE_STOP_MAX)
         .then(|| format!("stopping took {took:?} with nothing to do"))
 }
@@ -206,6 +228,9 @@ fn lost(books: &Books, ended_at: Duration) -> Option<String> {
         RetryLimit::Unlimited => false,
     };
     let survives = scenario.store.as_ref().is_some_and(|store| store.survives);
+    let has_room = scenario.store.as_ref().is_some_and(|store| {
+        store.survives && store.faults.is_empty() && store.bytes_max == STORE_AMPLE_BYTES
+    });
     let intake = telemetry.intake.balance();
     let accounts = telemetry.outputs.iter().map(|output| (&output.name, output.account.balance()));
     for (name, balance) in accounts.chain([(&"intake".to_owned(), intake)]) {
@@ -214,7 +239,8 @@ fn lost(books: &Books, ended_at: Duration) -> Option<String> {
         }
         for reason in Reason::ALL {
             let is_allowed = match reason {
-                Reason::Stopped => may_stop,
+                // What a disk that survives has room for is stored.
+                Reason::Stopped => may_stop && !has_room,
                 Reason::RetriesExhausted => may_exhaust,
                 Reason::TooOld | Reason::TooNew | Reason::Refused | Reason::Empty => true,
                 _ => false,
@@ -244,15 +270,18 @@ fn lost(books: &Books, ended_at: Duration) -> Option<String> {
                 return Some(format!("{}: {ours} are {wanted:?}, expected {most}", output.name));
             }
         }
-        let lines = books.peers.iter().flat_map(|peer| peer.frames.iter().take(peer.whole));
-        let empty = lines.flat_map(|(_, lines)| lines.clone());
-        let empty = empty.filter(|line| books.lines[*line].kind == Kind::Empty).count() as u64;
+        let empty = |is_certain| {
+            let lines = books.peers.iter().flat_map(|peer| peer.kept(is_certain));
+            let lines = lines.flat_map(|(_, lines)| lines.clone());
+            lines.filter(|line| books.lines[*line].kind == Kind::Empty).count() as u64
+        };
+        let (least, empty) = (empty(true), empty(false));
         let dropped = balance.dropped_for(Reason::Empty);
         let is_cut = balance.stored > 0
             || balance.dropped_for(Reason::Stopped) > 0
             || balance.dropped_for(Reason::RetriesExhausted) > 0
             || intake.dropped_for(Reason::Stopped) > 0;
-        if dropped > empty || (dropped < empty && !is_cut) {
+        if dropped > empty || (dropped < least && !is_cut) {
             return Some(format!("{}: {dropped} dropped as empty of {empty}", output.name));
         }
     }

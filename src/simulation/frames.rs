@@ -60,6 +60,18 @@ pub(super) fn frame(mode: Mode, tag: &str, lines: &[Line], chunk: Option<&str>) 
     out
 }
 
+/// A request of HTTP with these lines, as an array of JSON.
+pub(super) fn request(tag: &str, lines: &[Line]) -> Vec<u8> {
+    let records = lines.iter().map(|line| serde_json::json!({"log": line.text, "s": line.field}));
+    let body = serde_json::Value::from_iter(records).to_string();
+    let length = body.len();
+    format!(
+        "POST /{tag} HTTP/1.1\r\nHost: peer\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// The ack of a chunk.
 pub(super) fn ack(chunk: &str) -> Vec<u8> {
     let mut out = vec![0x81];

@@ -18,11 +18,14 @@ mod frames;
 mod panics;
 mod parts;
 mod peers;
+mod rare;
+mod requests;
 mod run;
 mod scenario;
 mod seeds;
 mod service;
 mod store_plan;
+mod told;
 mod trace;
 
 use seeds::{Failure, hold};

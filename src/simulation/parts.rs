@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::books::UNIX_START;
+use super::rare::{InputPlan, Speaks};
 use super::scenario::{OutputPlan, Scenario, StreamRule};
 use super::store_plan::StorePlan;
 use crate::buffer::{self, Buffer, LaneRule};
@@ -14,6 +15,7 @@ use crate::clock;
 use crate::ingest::{Ingest, Outlet};
 use crate::input::admission;
 use crate::input::forward::decode::DecodeOptions;
+use crate::input::http;
 use crate::input::listener::Listener;
 use crate::input::memory_socket::MemorySocket;
 use crate::input::protocol::Protocol;
@@ -40,6 +42,9 @@ use crate::telemetry::{InputCounters, OutputCounters, Telemetry};
 const RING_CHUNKS_MAX: usize = 16;
 /// Calls that wait to be played: more than there can be.
 const CALLS_MAX: usize = 64;
+
+/// Bytes of a request's body: more than any has.
+const BODY_BYTES_MAX: usize = 4_000_000;
 
 /// What one output has on disk.
 #[derive(Clone, Debug, Default)]
@@ -69,8 +74,10 @@ pub(super) struct Parts {
     pub(super) telemetry: Arc<Telemetry>,
     /// Of each output.
     pub(super) calls: Vec<mpsc::Receiver<Asked>>,
-    /// Where peers connect.
-    pub(super) arriving: mpsc::Sender<MemorySocket>,
+    /// The memory of each input.
+    pub(super) memories: Vec<Budget>,
+    /// Where peers connect, of each input.
+    pub(super) arriving: Vec<mpsc::Sender<MemorySocket>>,
     /// Those who keep the disks, at work.
     pub(super) keepers: Vec<JoinHandle<()>>,
 }
@@ -78,11 +85,18 @@ pub(super) struct Parts {
 impl Parts {
     /// Puts a pipeline together.
     pub(super) fn new(scenario: &Scenario, disks: &[Disks]) -> Self {
-        let (arriving, arrivals) = mpsc::channel(scenario.peers.len().max(1));
         let budget = Budget::new(scenario.budget_bytes);
         let mut telemetry = Telemetry::new(budget.clone(), clock::now(), UNIX_START);
-        let counters = Arc::new(InputCounters::new("forward.0"));
-        telemetry.inputs.push(Arc::clone(&counters));
+        let (mut sources, mut memories, mut arriving) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, plan) in scenario.inputs.iter().enumerate() {
+            let (sender, arrivals) = mpsc::channel(scenario.peers.len().max(1));
+            let counters = Arc::new(InputCounters::new(&format!("{:?}.{at}", plan.speaks)));
+            telemetry.inputs.push(Arc::clone(&counters));
+            let memory = plan.bytes_max.map_or_else(|| budget.clone(), |most| budget.within(most));
+            sources.push(source(plan, arrivals, counters, memory.clone()));
+            memories.push(memory);
+            arriving.push(sender);
+        }
         let (mut outlets, mut outputs, mut calls) = (Vec::new(), Vec::new(), Vec::new());
         let mut keepers = Vec::new();
         for ((at, plan), disks) in scenario.outputs.iter().enumerate().zip(disks) {
@@ -108,20 +122,20 @@ impl Parts {
         let intake = Intake::new(ring, budget, Arc::clone(&telemetry.intake));
         let matches = outlets.iter().map(|_| every_tag()).collect();
         let router = Router::new(Vec::new(), matches);
-        let ingest = Ingest::new(vec![Vec::new()], Vec::new(), router, outlets);
-        let sources = vec![source(scenario, arrivals, counters)];
+        let processors = scenario.inputs.iter().map(|_| Vec::new()).collect();
+        let ingest = Ingest::new(processors, Vec::new(), router, outlets);
         let pipeline = Pipeline::of_parts(sources, intake, ingest, outputs, Arc::clone(&telemetry));
-        Self { pipeline, telemetry, calls, arriving, keepers }
+        Self { pipeline, telemetry, memories, calls, arriving, keepers }
     }
 }
 
 fn source(
-    scenario: &Scenario,
+    plan: &InputPlan,
     arrivals: mpsc::Receiver<MemorySocket>,
     counters: Arc<InputCounters>,
+    memory: Budget,
 ) -> (Source, Terms) {
-    let is_durable = scenario.store.as_ref().is_some_and(|store| store.is_durable);
-    let storage = if is_durable { Storage::Filesystem } else { Storage::Memory };
+    let storage = if plan.is_durable { Storage::Filesystem } else { Storage::Memory };
     let admission = admission::Config {
         backlog: 1,
         shares_port: false,
@@ -130,9 +144,30 @@ fn source(
         io_timeout: None,
         tls: None,
     };
-    let protocol = Protocol::Forward(DecodeOptions::default(), None);
+    let protocol = match plan.speaks {
+        Speaks::Forward => Protocol::Forward(DecodeOptions::default(), None),
+        Speaks::Http => Protocol::Http(Arc::new(requests())),
+    };
     let listener = Listener::of_memory(arrivals, &admission, protocol, 1_000, counters);
-    (Source::Listener(Box::new(listener.expect("no TLS"))), Terms { storage, budget: None })
+    (Source::Listener(Box::new(listener.expect("no TLS"))), Terms { storage, budget: Some(memory) })
+}
+
+fn requests() -> http::Settings {
+    http::Settings {
+        tag: "http".into(),
+        tag_key: None,
+        remote_addr_key: None,
+        success: 201,
+        success_headers: Vec::new(),
+        has_health: false,
+        has_http2: true,
+        body_bytes_max: BODY_BYTES_MAX,
+        // Peers pause as they like.
+        idle: None,
+        pressure_wait: http::PRESSURE_WAIT,
+        stored_wait: http::STORED_WAIT,
+        warnings: Arc::default(),
+    }
 }
 
 fn output(
@@ -206,7 +241,7 @@ fn plan(at: usize, plan: &OutputPlan) -> Plan {
             log_key: plan.has_log_key.then(|| "log".to_owned()),
             ..Messages::default()
         },
-        loss_markers: false,
+        loss_markers: plan.has_markers,
         compress: if plan.compresses { Encoding::Gzip } else { Encoding::Plain },
         creation: CreationRules { groups: true, streams: true, ..CreationRules::default() },
         connection: Connection {

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::books::{Books, Kind, Shared};
 use super::check::check;
-use super::frames::{Line, Mode, Time, ack, frame};
+use super::frames::{Line, Mode, Time, ack, frame, request};
+use super::requests;
 use super::scenario::{AtStop, End, PeerPlan, Times, ms};
 use crate::input::memory_socket::{Channel, MemorySocket, PeerSocket, pair};
 use crate::lifecycle::StopReceiver;
@@ -35,6 +36,7 @@ struct Peer {
     books: Shared,
     chance: Rng,
     socket: PeerSocket,
+    is_http: bool,
     /// When it wrote last.
     wrote: Instant,
 }
@@ -50,15 +52,20 @@ pub(super) async fn run(
     let start = books.lock().trace.start() + plan.start;
     sleep_until(start).await;
     let (theirs, socket) = pair(plan.capacity);
-    books.lock().peers[number].to_reader = Some(Arc::clone(&socket.to_reader));
+    let is_http = {
+        let mut books = books.lock();
+        books.peers[number].to_reader = Some(Arc::clone(&socket.to_reader));
+        books.peers[number].is_http
+    };
     if arriving.send(theirs).await.is_err() {
         return;
     }
-    let acks = read_acks(number, books.clone(), Arc::clone(&socket.from_reader));
-    tokio::spawn(acks);
+    if !is_http {
+        tokio::spawn(read_acks(number, books.clone(), Arc::clone(&socket.from_reader)));
+    }
     let at_stop = plan.at_stop;
     let chance = Rng::with_seed(plan.seed);
-    let mut peer = Peer { number, plan, books, chance, socket, wrote: Instant::now() };
+    let mut peer = Peer { number, plan, books, chance, socket, is_http, wrote: Instant::now() };
     let sending = async {
         let is_sent = peer.send_all().await;
         if is_sent {
@@ -97,6 +104,10 @@ impl Peer {
                 return false;
             }
             check(&mut self.books.lock());
+            let hearing = requests::hear(self.number, &self.books, &self.socket.from_reader);
+            if self.is_http && !hearing.await {
+                return false;
+            }
         }
         true
     }
@@ -145,8 +156,12 @@ impl Peer {
         let first = books.lines.len();
         let lines: Vec<_> = (0..count).map(|_| self.line(&mut books)).collect();
         let peer = &mut books.peers[self.number];
-        let chunk = self.plan.acks.then(|| chunk_id(peer.frames.len()));
-        let bytes = frame(mode, &tag, &lines, chunk.as_deref());
+        let wants_ack = self.plan.acks || self.is_http;
+        let chunk = wants_ack.then(|| chunk_id(peer.frames.len()));
+        let bytes = match self.is_http {
+            true => request(&tag, &lines),
+            false => frame(mode, &tag, &lines, chunk.as_deref()),
+        };
         if chunk.is_some() {
             peer.ack_frames.push(peer.frames.len());
         }
@@ -202,7 +217,10 @@ impl Peer {
             End::StaysOpen => std::future::pending().await,
             End::BreaksOff | End::FallsSilent => {
                 self.books.lock().peers[self.number].may_be_given_up = true;
-                let whole = frame(Mode::Packed, "half", &[], None);
+                let whole = match self.is_http {
+                    true => request("half", &[]),
+                    false => frame(Mode::Packed, "half", &[], None),
+                };
                 self.write(&whole[..whole.len() - 1]).await;
                 if self.plan.end == End::FallsSilent {
                     std::future::pending::<()>().await;
@@ -236,6 +254,10 @@ async fn read_acks(number: usize, books: Shared, from_reader: Arc<Channel>) {
             None => continue,
         }
         let mut books = books.lock();
+        if books.is_down {
+            // What a process says while the simulation takes it apart, one that crashes does not.
+            return;
+        }
         loop {
             let peer = &books.peers[number];
             let next = peer.ack_frames.get(peer.acked).copied();
@@ -251,6 +273,7 @@ async fn read_acks(number: usize, books: Shared, from_reader: Arc<Channel>) {
             peer.acked += 1;
             peer.acked_lines += next.map_or(0, |frame| peer.frames[frame].1.len() as u64);
             books.trace.say(format_args!("peer {number}: ack of {next:?}"));
+            books.acked();
         }
         check(&mut books);
     }

@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::books::{Books, OutputBook, Peer, Shared, UNIX_START};
 use super::check::{check, check_end, is_quiet, progress, state};
 use super::parts::{Disks, Parts};
-use super::scenario::{Scenario, ms};
+use super::rare::Speaks;
+use super::scenario::{PeerPlan, Scenario, ms};
 use super::store_plan::DiskFault;
 use super::trace::Trace;
 use super::{again, panics, peers, service};
@@ -67,16 +68,20 @@ async fn course(scenario: Arc<Scenario>, is_shown: bool) -> Ran {
     clock::simulated::set(Some(UNIX_START));
     let (stop, stopping) = stop_channel();
     let disks: Vec<Disks> = scenario.outputs.iter().map(|_| Disks::default()).collect();
-    let Parts { pipeline, telemetry, calls, arriving, keepers } = Parts::new(&scenario, &disks);
+    let Parts { pipeline, telemetry, memories, calls, arriving, keepers } =
+        Parts::new(&scenario, &disks);
     let books = Shared::new(Books {
         service: InProcess::new(scenario.service.faults.clone(), UNIX_START),
-        peers: scenario.peers.iter().map(|_| Peer::default()).collect(),
+        peers: scenario.peers.iter().map(|plan| peer(plan, &scenario)).collect(),
         outputs: scenario.outputs.iter().map(|_| OutputBook::default()).collect(),
         scenario: Arc::clone(&scenario),
         trace: Trace::new(is_shown),
         lines: Vec::new(),
         empty: 0,
         telemetry,
+        memories,
+        acks: 0,
+        crashes: Arc::default(),
         before: None,
         is_down: false,
         stopped_at: None,
@@ -88,7 +93,8 @@ async fn course(scenario: Arc<Scenario>, is_shown: bool) -> Ran {
         tokio::spawn(service::serve(books.clone(), at, called));
     }
     for (at, plan) in scenario.peers.iter().enumerate() {
-        let peer = peers::run(at, plan.clone(), books.clone(), arriving.clone(), stopping.clone());
+        let arriving = arriving[plan.input].clone();
+        let peer = peers::run(at, plan.clone(), books.clone(), arriving, stopping.clone());
         tokio::spawn(peer);
     }
     for (disks, store) in disks.iter().zip(scenario.store.iter().cycle()) {
@@ -106,6 +112,11 @@ async fn course(scenario: Arc<Scenario>, is_shown: bool) -> Ran {
         checks: books.checks,
         lines: books.lines.len(),
     }
+}
+
+fn peer(plan: &PeerPlan, scenario: &Scenario) -> Peer {
+    let is_http = scenario.inputs[plan.input].speaks == Speaks::Http;
+    Peer { is_http, ..Peer::default() }
 }
 
 /// Runs a pipeline; `false`: it does not end though it was told to.

@@ -7,13 +7,15 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::frames::Mode;
+use super::rare::{self, InputPlan};
 use super::store_plan::StorePlan;
 use crate::local::cloudwatch_logs::{Fault, FaultPlan, OperationName, Rule};
 use crate::option::RetryLimit;
 use crate::output::cloudwatch_logs::delivery::Limits;
 
 /// Budgets from the smallest that holds two reads to one that nothing here fills.
-const BUDGETS_BYTES: [u64; 4] = [80 * 1_024, 128 * 1_024, 512 * 1_024, BUDGET_AMPLE_BYTES];
+pub(super) const BUDGETS_BYTES: [u64; 4] =
+    [80 * 1_024, 128 * 1_024, 512 * 1_024, BUDGET_AMPLE_BYTES];
 /// A budget that no scenario fills.
 pub(super) const BUDGET_AMPLE_BYTES: u64 = 32 * 1_024 * 1_024;
 /// A store that no scenario fills.
@@ -27,6 +29,7 @@ pub(super) struct Scenario {
     pub(super) budget_bytes: u64,
     pub(super) flush: Duration,
     pub(super) retry_limit: RetryLimit,
+    pub(super) inputs: Vec<InputPlan>,
     pub(super) outputs: Vec<OutputPlan>,
     pub(super) peers: Vec<PeerPlan>,
     pub(super) service: ServicePlan,
@@ -43,6 +46,8 @@ pub(super) struct OutputPlan {
     /// Whether only the text is sent.
     pub(super) has_log_key: bool,
     pub(super) compresses: bool,
+    /// Whether it tells in a stream what became of its records.
+    pub(super) has_markers: bool,
     pub(super) limits: Limits,
 }
 
@@ -58,6 +63,8 @@ pub(super) enum StreamRule {
 #[derive(Clone, Debug)]
 pub(super) struct PeerPlan {
     pub(super) seed: u64,
+    /// The input that it connects to.
+    pub(super) input: usize,
     pub(super) start: Duration,
     pub(super) tags: Vec<String>,
     pub(super) modes: Vec<Mode>,
@@ -182,17 +189,25 @@ impl Scenario {
         let peers = peers(chance, may_be_empty);
         let stop = stop(chance);
         let jumps = if one_in(chance, 5) { jumps(chance) } else { Vec::new() };
-        Self {
+        let mut scenario = Self {
             budget_bytes: chance.choice(BUDGETS_BYTES).expect("some"),
             flush: ms(chance.choice([10, 200, 1_000, 5_000]).expect("some")),
             retry_limit,
+            inputs: Vec::new(),
             outputs,
             peers,
             store: one_in(chance, 2).then(|| StorePlan::new(chance, service.until)),
             service,
             jumps,
             stop,
-        }
+        };
+        rare::add(&mut scenario, seed);
+        scenario
+    }
+
+    /// Whether an ack of an input says that its records are on disk.
+    pub(super) fn is_durable(&self) -> bool {
+        self.inputs.iter().any(|input| input.is_durable)
     }
 }
 
@@ -213,6 +228,7 @@ fn output(chance: &mut Rng) -> OutputPlan {
         // By a chance of its own, so that the rest of a seed stays what it was.
         compresses: Rng::with_seed(!chance.get_seed()).bool(),
         has_log_key: chance.bool(),
+        has_markers: false,
         limits: match is_tight {
             true => Limits { parts: chance.usize(3..12), streams: chance.usize(2..5) },
             false => Limits::default(),
@@ -233,6 +249,7 @@ fn peers(chance: &mut Rng, may_be_empty: bool) -> Vec<PeerPlan> {
             tags: tags.collect(),
             modes: modes[chance.usize(..3)..].to_vec(),
             seed: chance.u64(..),
+            input: 0,
             start: ms(if one_in(chance, 3) { chance.u64(..20_000) } else { chance.u64(..500) }),
             acks: all_ack || one_in(chance, 3),
             frames: if is_flooder { 40 } else { chance.usize(1..16) },

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::books::{Books, Ending, Kind, Shared};
 use super::check::check;
 use super::scenario::{Dead, ms};
+use super::told::{Marker, is_marker, markers};
 use crate::ledger::Reason;
 use crate::local::cloudwatch_logs::OperationName;
 use crate::local::cloudwatch_logs::in_process::Outcome;
@@ -53,6 +54,15 @@ struct Request {
     stream: String,
     /// The lines of a `PutLogEvents`, in its order.
     lines: Vec<usize>,
+    /// Its events, in their order.
+    events: Vec<Event>,
+}
+
+/// An event of a request.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Line(usize),
+    Marker(Marker),
 }
 
 /// Answers the calls of one output for as long as there is one.
@@ -195,9 +205,9 @@ fn carry_out(books: &Shared, request: &Request) -> Option<(Duration, Answer)> {
     }
     let now = books.unix_now();
     let (outcome, accepted) = books.service.call(request.name, &request.body, now);
-    let lines = |text: &str| numbers(text.as_bytes()).next().expect("a line has a number");
-    let events: Vec<_> =
-        accepted.iter().map(|event| (event.timestamp, lines(&event.message))).collect();
+    let line = |text: &str| numbers(text.as_bytes()).next().expect("a line has a number").1;
+    let lines = accepted.iter().filter(|event| !is_marker(&event.message));
+    let events: Vec<_> = lines.map(|event| (event.timestamp, line(&event.message))).collect();
     books.take(request.output, &request.stream, &events);
     books.trace.say(format_args!(
         "output {}: took {:?}: {outcome:?}",
@@ -219,19 +229,26 @@ fn carry_out(books: &Shared, request: &Request) -> Option<(Duration, Answer)> {
 fn book(books: &mut Books, request: &Request, answer: Option<&Result<Put, SendError>>) {
     match answer {
         Some(Ok(put)) => {
-            let counts = put.rejected.counts(request.lines.len());
-            let last = request.lines.len() - counts.too_new;
-            for (at, line) in request.lines.iter().enumerate() {
+            let counts = put.rejected.counts(request.events.len());
+            let last = request.events.len() - counts.too_new;
+            for (at, event) in request.events.iter().enumerate() {
                 let end = match at {
                     at if at < counts.too_old => Ending::Dropped(Reason::TooOld),
                     at if at >= last => Ending::Dropped(Reason::TooNew),
                     _ => Ending::Delivered,
                 };
-                books.end(request.output, *line, end);
+                match event {
+                    Event::Line(line) => books.end(request.output, *line, end),
+                    Event::Marker(marker) if end == Ending::Delivered => {
+                        let told = &mut books.outputs[request.output].told;
+                        *told.entry(marker.reason.as_str()).or_default() += marker.records;
+                    }
+                    Event::Marker(_) => {}
+                }
             }
         }
         Some(Err(error)) if error.code == "InvalidParameterException" => {
-            if let [line] = request.lines.as_slice() {
+            if let [Event::Line(line)] = request.events.as_slice() {
                 books.end(request.output, *line, Ending::Dropped(Reason::Refused));
             }
         }
@@ -280,11 +297,16 @@ impl Request {
                 (OperationName::PutRetentionPolicy, String::new(), body.into_bytes())
             }
         };
-        let lines = match name {
-            OperationName::PutLogEvents => numbers(&body).collect(),
-            _ => Vec::new(),
-        };
-        Self { output, name, body, stream, lines }
+        let (mut events, mut lines) = (Vec::new(), Vec::new());
+        if name == OperationName::PutLogEvents {
+            lines = numbers(&body).map(|(_, line)| line).collect();
+            let of_lines = numbers(&body).map(|(at, line)| (at, Event::Line(line)));
+            let of_markers = markers(&body).map(|(at, marker)| (at, Event::Marker(marker)));
+            let mut placed: Vec<_> = of_lines.chain(of_markers).collect();
+            placed.sort_unstable_by_key(|(at, _)| *at);
+            events = placed.into_iter().map(|(_, event)| event).collect();
+        }
+        Self { output, name, body, stream, lines, events }
     }
 }
 
@@ -295,11 +317,11 @@ fn field(body: &[u8], name: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// The numbers of the lines in a text, in their order.
-fn numbers(text: &[u8]) -> impl Iterator<Item = usize> + '_ {
+/// The numbers of the lines in a text, in their order, and where they stand.
+fn numbers(text: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
     memchr::memmem::find_iter(text, NUMBER).map(|at| {
         let digits = text[at + NUMBER.len()..].iter().take_while(|byte| byte.is_ascii_digit());
-        digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+        (at, digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
     })
 }
 

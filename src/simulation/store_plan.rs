@@ -15,14 +15,22 @@ pub(super) struct StorePlan {
     pub(super) window_bytes: u64,
     /// Whether it is there at the next start.
     pub(super) survives: bool,
-    /// Whether an input has all that it reads written.
+    /// Whether the first input has all that it reads written.
     pub(super) is_durable: bool,
     /// Whether it is waited for until the disk has what was written.
     pub(super) syncs: bool,
     /// What goes wrong, and when.
     pub(super) faults: Vec<(Duration, DiskFault)>,
     /// When the process crashes.
-    pub(super) crash: Option<(Duration, Crash)>,
+    pub(super) crash: Option<(CrashTime, Crash)>,
+}
+
+/// When a process crashes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CrashTime {
+    At(Duration),
+    /// As soon as peers have so many acks.
+    AfterAcks(usize),
 }
 
 /// What goes wrong with a disk.
@@ -69,7 +77,7 @@ impl StorePlan {
                     // What was written stays, however far the disk has it.
                     false => Crash::Within(usize::MAX),
                 };
-                (ms(chance.u64(..40_000)), crash)
+                (CrashTime::At(ms(chance.u64(..40_000))), crash)
             }),
         }
     }
