@@ -150,6 +150,8 @@ pub(super) struct Books {
     pub(super) stopped_at: Option<Duration>,
     /// Whether no peer was there then.
     pub(super) all_closed_at_stop: bool,
+    /// Whether requests were on their way then.
+    pub(super) was_asking_at_stop: bool,
     /// What was found wrong first.
     pub(super) violation: Option<String>,
     /// How often the books were looked at.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::scenario::{BUDGETS_BYTES, Dead, STORE_AMPLE_BYTES, Scenario, one_in};
+use super::scenario::{BUDGETS_BYTES, Dead, STORE_AMPLE_BYTES, Scenario, ms, one_in};
 use super::store_plan::{CrashTime, DiskFault, StorePlan};
 use crate::option::RetryLimit;
 use crate::output::cloudwatch_logs::delivery::Limits;
@@ -40,7 +40,7 @@ pub(super) fn add(scenario: &mut Scenario, seed: u64) {
     let chance = &mut Rng::with_seed(!seed);
     let is_durable = scenario.store.as_ref().is_some_and(|store| store.is_durable);
     scenario.inputs = vec![InputPlan { is_durable, ..input(scenario, chance) }];
-    if one_in(chance, 3) {
+    if chance.bool() {
         let speaks = if chance.bool() { Speaks::Http } else { Speaks::Forward };
         scenario.inputs.push(InputPlan { speaks, ..input(scenario, chance) });
     }
@@ -56,8 +56,8 @@ pub(super) fn add(scenario: &mut Scenario, seed: u64) {
         peer.frames = LONG_FRAMES;
         peer.pause_ms_max = peer.pause_ms_max.min(1_000);
     }
-    if one_in(chance, 20) {
-        press(scenario);
+    if one_in(chance, 10) {
+        press(scenario, chance.bool());
     }
     let is_durable = scenario.inputs.iter().any(|input| input.is_durable);
     if let Some(store) = &mut scenario.store {
@@ -72,14 +72,19 @@ fn input(scenario: &Scenario, chance: &mut Rng) -> InputPlan {
 }
 
 /// A flood, little memory, and a service that is not there for longer than attempts are made: nothing
-/// may be given up while the disk has room.
-fn press(scenario: &mut Scenario) {
+/// may be given up while the disk has room, and what waits for one that takes nothing goes on without.
+fn press(scenario: &mut Scenario, is_dead: bool) {
     let Some(store) = &mut scenario.store else { return };
     (store.bytes_max, store.faults) = (STORE_AMPLE_BYTES, Vec::new());
     scenario.budget_bytes = BUDGETS_BYTES[0];
-    scenario.retry_limit = RetryLimit::Retries(1);
-    // What is given up and taken all the same afterwards comes out of order.
-    scenario.service.shares.late = 0.0;
+    if is_dead {
+        store.faults.push((Duration::ZERO, DiskFault::Dies));
+        scenario.retry_limit = RetryLimit::Unlimited;
+    } else {
+        scenario.retry_limit = RetryLimit::Retries(1);
+        // What is given up and taken all the same afterwards comes out of order.
+        scenario.service.shares.late = 0.0;
+    }
     scenario.service.dead = Some((Duration::ZERO, scenario.service.until, Dead::Refusing));
     scenario.inputs.iter_mut().for_each(|input| input.bytes_max = None);
     scenario.outputs.iter_mut().for_each(|output| output.limits = Limits::default());
@@ -97,5 +102,10 @@ fn damage(store: &mut StorePlan, is_durable: bool, chance: &mut Rng) {
     if store.survives && is_durable && one_in(chance, 3) {
         let crash = if chance.bool() { Crash::Unsynced } else { Crash::Within(usize::MAX) };
         store.crash = Some((CrashTime::AfterAcks(chance.usize(1..=CRASH_ACKS_MAX)), crash));
+        if chance.bool() {
+            let healed = ms(chance.u64(500..10_000));
+            store.faults.extend([(Duration::ZERO, DiskFault::Dies), (healed, DiskFault::Heals)]);
+            store.faults.sort_by_key(|(at, _)| *at);
+        }
     }
 }

@@ -86,6 +86,7 @@ async fn course(scenario: Arc<Scenario>, is_shown: bool) -> Ran {
         is_down: false,
         stopped_at: None,
         all_closed_at_stop: false,
+        was_asking_at_stop: false,
         violation: None,
         checks: 0,
     });
@@ -234,6 +235,8 @@ async fn end(books: Shared, stop: StopSender, _stopping: StopReceiver) {
         let mut books = books.lock();
         books.trace.say(format_args!("stop"));
         books.stopped_at = Some(books.now());
+        let mut in_flight = books.outputs.iter().flat_map(|output| &output.in_flight);
+        books.was_asking_at_stop = in_flight.any(|(_, _, waits)| waits.strong_count() > 0);
         books.all_closed_at_stop = books
             .peers
             .iter()

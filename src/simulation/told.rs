@@ -69,6 +69,8 @@ pub(super) fn mistold(books: &Books, is_all: bool) -> Option<String> {
 pub(super) fn must_all_be_told(books: &Books, is_forced: bool) -> bool {
     let scenario = &books.scenario;
     let was_well = books.stopped_at.is_some_and(|at| at >= scenario.service.until);
+    // A marker that fails from then on is not tried again.
+    let was_well = was_well && !books.was_asking_at_stop;
     let gives_up = scenario.retry_limit == RetryLimit::NoRetries;
     was_well && scenario.jumps.is_empty() && !is_forced && !gives_up
 }

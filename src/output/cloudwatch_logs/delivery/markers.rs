@@ -236,7 +236,7 @@ impl Markers {
     /// The process stops: markers wait for nothing but a place.
     pub(super) fn stop(&mut self, now: Instant) {
         self.is_stopping = true;
-        let targets: Vec<_> = self.noted.keys().cloned().collect();
+        let targets: Vec<_> = self.uses.values().cloned().collect();
         targets.iter().for_each(|target| self.look_now(target, now));
     }
 
