@@ -16,8 +16,8 @@ ANSWER_SECONDS = 0.15
 STORE_SECONDS = 0.75
 # Most bytes of a block on disk: damage to one byte may cost a whole one.
 BLOCK_BYTES_MAX = 262_144
-# What the router says of a disk that has no room for what is left at the end, or for what waited for room before.
-DISK_FULL = re.compile(r"\d+ of \d+ bytes are used; the rest is left|\d+ records are left, the disk took no more")
+# What the router says of a disk that has no room for what is left at the end.
+DISK_FULL = re.compile(r"\d+ of \d+ bytes are used; it is left")
 # While the disk has room nobody is held up for longer in one write: the Fargate log shim gives up on a write after
 # this time. Generous, as the machine may do something else as well.
 WRITE_SECONDS_MAX = 5
