@@ -21,8 +21,9 @@ use crate::lifecycle::stop_channel;
 use crate::option::RetryLimit;
 use crate::spill::Crash;
 
-/// The time that a second start has for what is on disk: no fault is left then.
-const GRACE: Duration = Duration::from_secs(500);
+/// The time that a second start has for what is on disk: no fault is left then, but a long run through
+/// a small window takes a request for every few lines.
+const GRACE: Duration = Duration::from_secs(5_000);
 
 /// What is known of the life of a router before this one.
 #[derive(Clone, Debug)]

@@ -27,7 +27,7 @@ use crate::spill::{Failure, SimulatedDisk};
 /// longest waits between two attempts.
 const QUIET_MAX: Duration = Duration::from_secs(120);
 /// When a run must have ended after it was told to stop, whatever its deadline.
-const HANG: Duration = Duration::from_secs(600);
+const HANG: Duration = Duration::from_secs(6_000);
 /// How often the books are looked at if nothing happens.
 const LOOK_MS_MAX: u64 = 500;
 /// Turns of tasks that were told to end, before the end is looked at.
