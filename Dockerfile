@@ -17,7 +17,7 @@ WORKDIR /build
 # The dependencies, with an empty crate in our place: this layer is built again only when Cargo.toml or Cargo.lock
 # changes. Targets named in Cargo.toml carry their `path`, so that cargo does not look for the files of tests and benches.
 COPY .cargo .cargo
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src \
     && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs \

@@ -129,13 +129,11 @@ fn numbers(chunk: &Chunk) -> Vec<u64> {
 #[test]
 fn what_an_output_has_no_room_for_waits_in_memory_and_comes_as_it_makes_room() {
     let mut bench = Bench::on(Default::default(), false);
-    let mut pushed = 0;
     let mut seen = Vec::new();
-    for _ in 0..20 {
+    for number in 0..20 {
         for tag in ["a", "b"] {
-            bench.push(tag, pushed, 1, Storage::Memory);
+            bench.push(tag, number, 1, Storage::Memory);
         }
-        pushed += 1;
         if let Some((_, numbers)) = bench.pop() {
             seen.extend(numbers);
         }

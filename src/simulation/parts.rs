@@ -92,7 +92,9 @@ impl Parts {
             let (sender, arrivals) = mpsc::channel(scenario.peers.len().max(1));
             let counters = Arc::new(InputCounters::new(&format!("{:?}.{at}", plan.speaks)));
             telemetry.inputs.push(Arc::clone(&counters));
-            let memory = plan.bytes_max.map_or_else(|| budget.clone(), |most| budget.within(most));
+            let place = u16::try_from(at).expect("few inputs");
+            let part = |most| budget.within(place, most);
+            let memory = plan.bytes_max.map_or_else(|| budget.clone(), part);
             sources.push(source(plan, arrivals, counters, memory.clone()));
             memories.push(memory);
             arriving.push(sender);
