@@ -1,6 +1,7 @@
 //! Markers, as whoever reads a stream finds them: what they say of records that did not arrive.
 
 use super::books::Books;
+use super::scenario::StreamRule;
 use crate::ledger::Reason;
 use crate::option::RetryLimit;
 
@@ -51,7 +52,9 @@ fn after<'a>(text: &'a [u8], name: &[u8]) -> &'a [u8] {
 /// Markers tell of no more than was dropped; `is_all`: and of all of it.
 pub(super) fn mistold(books: &Books, is_all: bool) -> Option<String> {
     let outputs = books.telemetry.outputs.iter().zip(&books.outputs).zip(&books.scenario.outputs);
-    outputs.filter(|(_, plan)| plan.has_markers).find_map(|((output, book), _)| {
+    outputs.filter(|(_, plan)| plan.has_markers).find_map(|((output, book), plan)| {
+        // Of several streams, markers of those that failed last find no place at the end.
+        let is_all = is_all && matches!(plan.stream, StreamRule::Fixed);
         let balance = output.account.balance();
         TOLD.into_iter().find_map(|reason| {
             let dropped = balance.dropped_for(reason);

@@ -32,7 +32,7 @@ const STREAM_HEAD_BYTES_MAX: u32 = 16 * 1_024;
 /// byte a second has time for one of the usual size.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(120);
 /// Requests of one HTTP/2 connection that are served at once.
-const STREAMS_MAX: u32 = 8;
+const STREAMS_MAX: u32 = 4;
 /// Bytes of all bodies of a connection that may come over HTTP/2 before they are read.
 const STREAMS_BYTES_MAX: u32 = 64 * 1_024;
 /// The same for one of them: while it waits for memory, there is room for another.

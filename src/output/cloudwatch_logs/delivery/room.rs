@@ -46,7 +46,7 @@ pub struct Limits {
 
 /// The budget for each stream: what a stream costs itself is a small part of it, even with the longest
 /// names.
-const BUDGET_BYTES_A_STREAM: u64 = 32 * 1_024;
+const BUDGET_BYTES_A_STREAM: u64 = 128 * 1_024;
 /// Streams that there may be however small the budget is.
 const STREAMS_MIN: u64 = 64;
 /// Most bytes of the two names of a stream: 512 characters each (`NAME_CHARS_MAX`), and those of a group
