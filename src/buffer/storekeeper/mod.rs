@@ -65,6 +65,8 @@ pub struct Storekeeper {
     line: Arc<Line>,
     /// The common budget, to see who is held up.
     budget: Budget,
+    /// What the output has beyond its part.
+    over: Budget,
     /// Whether chunks wait in memory, or have.
     watches: bool,
     logs: Logs,
@@ -114,12 +116,15 @@ impl Drop for Gone {
 #[derive(Debug)]
 pub(super) struct Shown {
     counters: Arc<StorageCounters>,
+    /// What the output has beyond its part, as the disk did not take it.
+    over: Budget,
 }
 
 impl Shown {
-    /// Whether the disk takes nothing more.
+    /// Whether the disk takes nothing more, or the output still has what it did not take: that cannot go
+    /// there any more.
     pub(super) fn is_full(&self) -> bool {
-        self.counters.is_full.get() > 0
+        self.counters.is_full.get() > 0 || self.over.used_bytes() > 0
     }
 }
 
@@ -133,7 +138,8 @@ impl Storekeeper {
         #[expect(clippy::disallowed_methods, reason = "what is in there is bounded: see `Orders`")]
         let (sender, orders) = mpsc::unbounded_channel();
         let sender = Orders(sender);
-        let shown = Arc::new(Shown { counters: Arc::clone(&around.counters) });
+        let over = Budget::new(u64::from(u32::MAX));
+        let shown = Arc::new(Shown { counters: Arc::clone(&around.counters), over });
         let Surroundings { log, left, account, name, window_bytes, counters } = around;
         let logs = Logs::new(log, left);
         let first_own = logs.next_number();
@@ -148,6 +154,7 @@ impl Storekeeper {
             own: sender.clone(),
             keeper: Arc::new(sender.clone()),
             line,
+            over: shown.over.clone(),
             budget,
             watches: false,
             first_own,

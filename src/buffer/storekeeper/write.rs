@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::Storekeeper;
 use crate::buffer::order::Stored;
+use crate::chunk::Chunk;
 use crate::clock;
-use crate::ledger::{Marks, Receipt, Share};
+use crate::ledger::{Budget, Marks, Receipt, Share};
 use crate::spill::{AppendError, Ranges};
 
 /// How long to wait before something is tried again that the disk refused.
@@ -101,7 +102,7 @@ impl Storekeeper {
         );
         let Stored { chunk, marks, .. } = stored;
         if let Some(mut chunk) = chunk {
-            chunk.permit.hold([Share::empty(), Share::empty()], number);
+            chunk.permit.hold([beyond(&self.over, &chunk), Share::empty()], number);
             let mut state = self.line.lock();
             state.read_up_to(number);
             state.push(chunk);
@@ -127,7 +128,7 @@ impl Storekeeper {
         let mut state = self.line.lock();
         self.pending.retain(|number, stored| {
             let Some(mut chunk) = stored.chunk.take() else { return true };
-            chunk.permit.hold([Share::empty(), Share::empty()], *number);
+            chunk.permit.hold([beyond(&self.over, &chunk), Share::empty()], *number);
             state.read_up_to(*number);
             state.push(chunk);
             false
@@ -149,6 +150,12 @@ impl Storekeeper {
             );
         }
     }
+}
+
+/// Counts a chunk that the output gets beyond its part.
+fn beyond(over: &Budget, chunk: &Chunk) -> Share {
+    let bytes = Chunk::cost_bytes(&chunk.tag, &chunk.entries);
+    over.try_take(bytes).unwrap_or_else(Share::empty)
 }
 
 /// A block is on disk: what is owed for it, if nobody else has it, and its memory. Gives its marks.
