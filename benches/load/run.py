@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -21,6 +20,11 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from whole.process import free_port  # noqa: E402
 
 HELD = 200
 SLOW = 50
@@ -40,18 +44,6 @@ INPUT = """\
     Port   {port}
     Mem_Buf_Limit 25MB
 """
-
-
-def free_port():
-    """A port of 127.0.0.1 that nobody listens on, and that the system gives to nobody who asks for any."""
-    while True:
-        with socket.socket() as listener:
-            port = random.randrange(10_000, 32_768)
-            try:
-                listener.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Router:

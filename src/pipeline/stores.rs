@@ -21,6 +21,8 @@ const MEMORY_SHARE: u64 = 2;
 /// the last of its records is delivered.
 const SEGMENT_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
 const SEGMENT_SHARE: u64 = 16;
+/// The part of all bytes that is kept for what the end of a process leaves, unless less will do.
+const LEFT_SHARE: u64 = 4;
 /// What an output takes where nobody says what is free.
 const UNKNOWN_BYTES_MAX: u64 = 256 * 1_024 * 1_024;
 
@@ -96,11 +98,18 @@ impl Stores {
                 bytes_max.unwrap_or(UNKNOWN_BYTES_MAX)
             }
         };
-        let settings = Settings {
+        let settings = |bytes_max: u64| Settings {
             bytes_max,
             segment_bytes_max: (bytes_max / SEGMENT_SHARE).min(SEGMENT_BYTES_MAX),
             syncs: self.syncs,
         };
+        // Both logs together stay within the limit. What is left was in memory: it is no more than that.
+        let left_bytes_max = match place.survives() {
+            true => (bytes_max / LEFT_SHARE).min(self.budget.bytes_max()),
+            false => 0,
+        };
+        let of_left = settings(left_bytes_max);
+        let settings = settings(bytes_max - left_bytes_max);
         if !place.survives() {
             // Of a process that is gone: it may have had other destinations under the same names.
             let old = Log::open(disk.clone(), settings)?;
@@ -115,7 +124,7 @@ impl Stores {
         let disk = place.disk(&counters.name)?;
         let log = Log::open(disk, settings)?;
         let left = match place.survives() {
-            true => Some(Log::open(place.disk(&left_name(&counters.name))?, settings)?),
+            true => Some(Log::open(place.disk(&left_name(&counters.name))?, of_left)?),
             false => None,
         };
         counters.storage.bytes_max.set(bytes_max);

@@ -8,7 +8,6 @@ Starts moto's server and Firelane on free ports of 127.0.0.1, prints one line a 
 import gzip
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -21,6 +20,11 @@ from pathlib import Path
 import boto3
 import requests
 from fluent import asyncsender, sender
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from whole.process import free_port  # noqa: E402
 
 REGION = "eu-central-1"
 GROUP = "/ecs/round-trip"
@@ -72,18 +76,6 @@ FORWARD = """\
     log_retention_days {days}
     compress           gzip
 """
-
-
-def free_port():
-    """A port of 127.0.0.1 that nobody listens on, and that the system gives to nobody who asks for any."""
-    while True:
-        with socket.socket() as listener:
-            port = random.randrange(10_000, 32_768)
-            try:
-                listener.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def wait_for_port(port, process, what):
