@@ -158,6 +158,12 @@ impl SimulatedDisk {
         state.files.insert(inode, content);
     }
 
+    /// Bytes that a machine that goes down takes along.
+    pub(crate) fn unsynced_bytes(&self) -> usize {
+        let state = self.state();
+        state.files.values().map(|file| file.bytes.len().saturating_sub(file.synced.len())).sum()
+    }
+
     /// Bytes of all files that have a name.
     pub(crate) fn bytes(&self) -> u64 {
         self.state().bytes()

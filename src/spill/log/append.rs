@@ -53,6 +53,10 @@ pub enum AppendError {
     },
 }
 
+/// Most bytes that wait in the kernel to be written, also where nobody asks for more than that: a small
+/// container's memory holds them, and only what was written can be taken back from there when it is short.
+pub(super) const DIRTY_BYTES_MAX: u64 = 2 * 1_024 * 1_024;
+
 /// The segment that is written to. It is also the newest.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -60,6 +64,8 @@ pub(super) struct Writer {
     file: DiskFile,
     /// Up to here bytes were handed to the file. Behind the segment's end only within a call.
     tail: u64,
+    /// Up to here the kernel has written them to the disk.
+    clean: u64,
     /// Whether its name is where it survives the machine.
     is_named: bool,
 }
@@ -220,6 +226,9 @@ impl Log {
                 self.disk.sync()?;
                 writer.is_named = true;
             }
+        } else if writer.tail.saturating_sub(writer.clean) >= DIRTY_BYTES_MAX {
+            writer.file.sync()?;
+            writer.clean = writer.tail;
         }
         Ok(())
     }
@@ -241,7 +250,7 @@ impl Log {
         segment.is_longer = !is_cut;
         self.changed.insert(writer.first);
         if is_cut && !self.settings.syncs {
-            self.writer = Some(Writer { tail: offset, ..writer });
+            self.writer = Some(Writer { tail: offset, clean: writer.clean.min(offset), ..writer });
         }
         AppendError::Failed { file, offset, source }
     }
@@ -284,10 +293,19 @@ impl Log {
         if self.segments.get(&first).is_some_and(|segment| segment.bytes == 0) {
             self.remove(first).map_err(|error| self.failed(&name, error.source))?;
         }
+        // Small segments are those of a small store, which is not much altogether.
+        if let Some(before) = &self.writer
+            && self.settings.segment_bytes_max > DIRTY_BYTES_MAX / 2
+            && before.tail > before.clean
+            && !self.settings.syncs
+        {
+            let synced = before.file.sync();
+            synced.map_err(|source| self.failed(&name_of(before.first, Kind::Log), source))?;
+        }
         let file = self.disk.create(&name).map_err(|source| self.failed(&name, source))?;
         self.segments.insert(first, Segment::default());
         self.changed.insert(first);
-        self.writer = Some(Writer { first, file, tail: 0, is_named: false });
+        self.writer = Some(Writer { first, file, tail: 0, clean: 0, is_named: false });
         self.cursor.get_or_insert_with(|| Cursor::at(first));
         Ok(())
     }

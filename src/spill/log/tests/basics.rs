@@ -29,6 +29,21 @@ fn blocks_come_back_as_they_were_in_order_and_over_segments() {
 }
 
 #[test]
+fn the_kernel_holds_no_more_unwritten_than_its_bound_and_one_buffer() {
+    let disk = SimulatedDisk::default();
+    let settings = Settings { bytes_max: 100 << 20, segment_bytes_max: 5 << 20, syncs: false };
+    let mut log = open(&disk, settings);
+    let mut most = 0;
+    for number in 1..=200 {
+        append(&mut log, &[block(number, &[100_000])]);
+        most = most.max(disk.unsynced_bytes());
+    }
+    assert!(log.segments() > 3);
+    let bound = usize::try_from(append::DIRTY_BYTES_MAX).expect("small");
+    assert!((bound / 2..=bound + append::BUFFER_BYTES).contains(&most), "{most}");
+}
+
+#[test]
 fn what_was_not_noted_as_ended_comes_again_after_a_start() {
     let disk = SimulatedDisk::default();
     let mut log = open(&disk, SETTINGS);
